@@ -1,0 +1,247 @@
+/// Whether a queue's loop claims, dozes or sleeps, and what wakes it.
+///
+/// | state | what happens | leaves when |
+/// | --- | --- | --- |
+/// | awake | claims as places come free | a claim was not full |
+/// | drowsy | claims again after 1 to 20 ms, 50 ms in all | something was found, or nothing was |
+/// | registering | producers are being asked to ring | the answer came |
+/// | lastLook | one claim without a floor | it came back |
+/// | asleep | looks at 25 ms, 50 ms, 300 ms, 1 s, 3 s, then at the safety interval, and when the next `vt` is due | woken |
+///
+/// A hint that comes during a claim is remembered: the claim may have looked just before it.
+struct Attention: Sendable {
+    enum State: Sendable, Equatable {
+        case awake
+        case drowsy(step: Int, next: Instant)
+        case registering(sent: Bool)
+        case lastLook
+        case asleep(step: Int, next: Instant)
+    }
+
+    enum Step: Equatable {
+        case claim
+        case sweep
+        case claimAll
+        case register
+        case unregister
+        case probe
+        case rest(until: Instant?)
+    }
+
+    static let dozes: [Duration] = [1, 2, 4, 8, 15, 20].map { .milliseconds($0) }
+    static let looks: [Duration] = [25, 50, 300, 1000, 3000].map { .milliseconds($0) }
+    /// Ringing goes on this long into a busy time, so that single messages cost no locking and unlocking each.
+    static let ringsFor: Duration = .milliseconds(20)
+    /// PGMQ's trigger is silent for 250 ms, by default, after each sound.
+    static let throttle: Duration = .milliseconds(300)
+
+    private(set) var state = State.awake
+    private(set) var isListening = false
+    private(set) var isRegistered = false
+    private var isHinted = false
+    /// The claim in flight is the first after a hint: finding nothing, it is followed by a sweep.
+    private var servesHint = false
+    private var wantsSweep = false
+    private var claimsInFlight = 0
+    private var probing = false
+    private var unregistering = false
+    /// When the first message since the last sleep was found.
+    private var busySince: Instant?
+    private var due: Instant?
+    private var followUp: Instant?
+    private var mayLookAgain: Instant?
+    private var writerLooks = 0
+
+    var isAsleep: Bool {
+        if case .asleep = state { true } else { false }
+    }
+
+    // MARK: - What to do
+
+    /// - Parameter riding: a settlement goes out anyway, and a claim may ride along.
+    mutating func step(now: Instant, interval: Duration, riding: Bool = false) -> Step {
+        if let followUp, followUp <= now {
+            self.followUp = nil
+            hint(now: now)
+        }
+        switch state {
+        case .awake, .drowsy(step: 0, _):
+            if isRegistered, !unregistering, !riding, let busySince, now - busySince > Self.ringsFor {
+                return .unregister
+            }
+        default:
+            break
+        }
+        switch state {
+        case .awake:
+            if claimsInFlight > 0, isHinted || wantsSweep { return .rest(until: nil) }
+            return wantsSweep ? .sweep : .claim
+        case .drowsy(_, let next):
+            guard claimsInFlight == 0 else { return .rest(until: nil) }
+            if riding || next <= now { return .claim }
+            return .rest(until: earliest(next, followUp))
+        case .registering(let sent):
+            return sent || claimsInFlight > 0 ? .rest(until: nil) : .register
+        case .lastLook:
+            return claimsInFlight > 0 ? .rest(until: nil) : .claimAll
+        case .asleep(_, let next):
+            if let due, due <= now {
+                self.due = nil
+                hint(now: now)
+                return .claim
+            }
+            guard !probing else { return .rest(until: due) }
+            if next <= now { return .probe }
+            return .rest(until: earliest(next, earliest(due, followUp)))
+        }
+    }
+
+    mutating func began(_ step: Step) {
+        switch step {
+        case .claim, .claimAll:
+            claimsInFlight += 1
+            servesHint = isHinted
+            isHinted = false
+        case .sweep:
+            claimsInFlight += 1
+            wantsSweep = false
+        case .register:
+            state = .registering(sent: true)
+        case .unregister:
+            unregistering = true
+        case .probe:
+            probing = true
+        case .rest:
+            break
+        }
+    }
+
+    // MARK: - What happened
+
+    mutating func hint(now: Instant) {
+        isHinted = true
+        switch state {
+        case .awake:
+            break
+        case .registering(sent: true):
+            // The answer is still to come; it finds the hint.
+            break
+        case .drowsy, .registering(sent: false), .lastLook, .asleep:
+            state = .awake
+        }
+    }
+
+    mutating func notifiedThroughThrottle(now: Instant) {
+        followUp = now + Self.throttle
+        hint(now: now)
+    }
+
+    mutating func listening(_ heard: Bool, now: Instant) {
+        isListening = heard
+        isRegistered = false
+        hint(now: now)
+    }
+
+    mutating func reconnected(now: Instant) {
+        due = nil
+        mayLookAgain = nil
+        hint(now: now)
+    }
+
+    /// - Parameter found: messages the claim brought; nil if it failed.
+    mutating func claimed(_ found: Int?, of limit: Int, reach: Claim.Reach, took: Duration, now: Instant) {
+        claimsInFlight -= 1
+        if case .all = reach { mayLookAgain = now + took * Floor.share }
+        guard let found else { return state = .awake }
+        if found == limit {
+            if busySince == nil { busySince = now }
+            state = .awake
+            return
+        }
+        if isHinted {
+            state = .awake
+            return
+        }
+        if found > 0 {
+            if busySince == nil { busySince = now }
+            state = .drowsy(step: 0, next: now + Self.dozes[0])
+            return
+        }
+        if servesHint {
+            servesHint = false
+            wantsSweep = true
+            state = .awake
+            return
+        }
+        switch state {
+        case .awake:
+            state = .drowsy(step: 0, next: now + Self.dozes[0])
+        case .drowsy(let step, _) where step + 1 < Self.dozes.count:
+            state = .drowsy(step: step + 1, next: now + Self.dozes[step + 1])
+        case .drowsy(let step, _):
+            if let mayLookAgain, now < mayLookAgain {
+                state = .drowsy(step: step, next: now + Self.dozes[step])
+            } else {
+                state = isListening && !isRegistered ? .registering(sent: false) : .lastLook
+            }
+        case .lastLook:
+            busySince = nil
+            state = .asleep(step: 0, next: now + Self.looks[0])
+        case .registering, .asleep:
+            break
+        }
+    }
+
+    /// - Parameter heard: producers will ring; nil: it could not be asked.
+    mutating func registered(_ heard: Bool?, now: Instant) {
+        isRegistered = heard ?? false
+        if heard == false { isListening = false }
+        guard case .registering = state else { return }
+        state = .lastLook
+        if isHinted { state = .awake }
+    }
+
+    mutating func unregistered() {
+        unregistering = false
+        isRegistered = false
+        busySince = nil
+    }
+
+    /// Seen by another queue's probe: counts for one of the safety looks, not for the closer ones after falling asleep.
+    mutating func probedAlong(_ probe: Probe, interval: Duration, now: Instant) {
+        guard !probing, case .asleep(let step, _) = state, step == Self.looks.count else { return }
+        probed(probe, interval: interval, now: now)
+    }
+
+    /// - Parameter probe: nil if it failed.
+    /// - Parameter interval: the safety interval, jittered.
+    mutating func probed(_ probe: Probe?, interval: Duration, now: Instant) {
+        probing = false
+        guard case .asleep(let step, _) = state else { return }
+        guard let probe else {
+            state = .asleep(step: step, next: now + min(interval, .seconds(1)))
+            return
+        }
+        due = probe.nextDue.map { now + $0 }
+        if probe.hasVisible {
+            state = .lastLook
+            return
+        }
+        if probe.hasWriters {
+            writerLooks += 1
+            let delay = Duration.milliseconds(min(250, 20 + 5 * writerLooks))
+            state = .asleep(step: min(step, 1), next: now + delay)
+            return
+        }
+        writerLooks = 0
+        let following = step + 1
+        let delay = following < Self.looks.count ? min(Self.looks[following], interval) : interval
+        state = .asleep(step: min(following, Self.looks.count), next: now + delay)
+    }
+}
+
+func earliest(_ a: Instant?, _ b: Instant?) -> Instant? {
+    guard let a else { return b }
+    guard let b else { return a }
+    return min(a, b)
+}

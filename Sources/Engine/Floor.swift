@@ -1,0 +1,76 @@
+/// Where claims begin, and when to look below.
+///
+/// Claims go in `vt` order above the largest former `vt` that was claimed, so that they do not walk through the dead
+/// versions of what is done. What a late commit, a rolled-back claim or a `vt` set into the past leaves below is
+/// found by sweeps, graded and held to a share of the time.
+public struct Floor: Sendable {
+    public private(set) var value: Timestamp?
+    private var lastClock: Timestamp?
+    private var sweeps: [Sweep] = [
+        Sweep(depth: .seconds(1), every: .milliseconds(50)),
+        Sweep(depth: .seconds(60), every: .seconds(1)),
+    ]
+    /// Faults to be planted by the simulation, which must catch them.
+    package var isExclusive = false
+    package var neverSweeps = false
+
+    struct Sweep: Sendable {
+        let depth: Duration
+        let every: Duration
+        var due: Instant?
+    }
+
+    /// A sweep may take one part in this many of the time.
+    static let share = 20
+
+    public init() {}
+
+    /// The claim to make now.
+    ///
+    /// - Parameter mayRide: it would ride behind a settlement; then it is never a sweep.
+    func claim(limit: Int, now: Instant, riding: Bool) -> Claim {
+        guard let value else { return Claim(limit: limit, reach: .all, floor: nil) }
+        if !riding, !neverSweeps, let sweep = sweeps.last(where: { $0.due.map { $0 <= now } ?? true }) {
+            return below(sweep.depth, limit: limit)
+        }
+        let floor = isExclusive ? Timestamp(microseconds: value.microseconds + 1) : value
+        return Claim(limit: limit, reach: .floor, floor: floor)
+    }
+
+    /// The sweep after a wake that found nothing, if its share of the time allows.
+    func sweepAfterWake(limit: Int) -> Claim? {
+        guard value != nil, !neverSweeps else { return nil }
+        return below(sweeps[0].depth, limit: limit)
+    }
+
+    private func below(_ depth: Duration, limit: Int) -> Claim {
+        guard let value else { return Claim(limit: limit, reach: .all, floor: nil) }
+        let floor = Timestamp(microseconds: value.microseconds - depth.inMicroseconds)
+        return Claim(limit: limit, reach: .below(depth), floor: floor)
+    }
+
+    mutating func claimed(_ claim: Claim, _ leases: [Lease], clock: Timestamp, took: Duration, now: Instant) {
+        if let lastClock, clock < lastClock {
+            reset()
+            self.lastClock = clock
+            return
+        }
+        lastClock = clock
+        if case .below(let depth) = claim.reach {
+            for index in sweeps.indices where sweeps[index].depth <= depth {
+                sweeps[index].due = now + max(sweeps[index].every, took * Self.share)
+            }
+        }
+        guard let highest = leases.map(\.formerVT).max() else { return }
+        if value.map({ $0 < highest }) ?? true {
+            value = highest
+        }
+    }
+
+    /// After a reconnect the server may be another one, or have lost claims.
+    mutating func reset() {
+        value = nil
+        lastClock = nil
+        for index in sweeps.indices { sweeps[index].due = nil }
+    }
+}

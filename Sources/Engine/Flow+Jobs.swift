@@ -1,0 +1,205 @@
+/// What a connection is to be used for next.
+public enum Job: Sendable, Equatable {
+    case exchange(Exchange)
+    case closePhantoms(holding: [Delivery])
+    case register
+    case unregister
+    case probe
+}
+
+extension Flow {
+    /// The next piece of database work, or nil: ask again after the next event or ``nextAlarm()``.
+    ///
+    /// Several may be under way at once; each is answered by one of the functions below.
+    public mutating func nextJob(now: Instant) -> Job? {
+        restUntil = nil
+        if isHalted { return nil }
+        if let job = repeatedSettlement(now: now) { return job }
+        if !done.isEmpty {
+            return .exchange(Exchange(settlements: batch(from: \.done), claim: claim(riding: true, now: now)))
+        }
+        if !others.isEmpty || !lost.isEmpty {
+            let losses = lost
+            lost = []
+            return .exchange(Exchange(settlements: batch(from: \.others), lost: losses))
+        }
+        if let job = phantoms(now: now) { return job }
+        guard mayClaim(now: now) else { return nil }
+        return lookForWork(now: now)
+    }
+
+    private mutating func lookForWork(now: Instant) -> Job? {
+        let step = attention.step(now: now, interval: interval)
+        attention.began(step)
+        switch step {
+        case .claim:
+            return .exchange(Exchange(claim: reserve(floor.claim(limit: claimLimit, now: now, riding: false))))
+        case .sweep:
+            let limit = claimLimit
+            let claim = floor.sweepAfterWake(limit: limit) ?? floor.claim(limit: limit, now: now, riding: false)
+            return .exchange(Exchange(claim: reserve(claim)))
+        case .claimAll:
+            return .exchange(Exchange(claim: reserve(Claim(limit: claimLimit, reach: .all, floor: nil))))
+        case .register:
+            return .register
+        case .unregister:
+            return .unregister
+        case .probe:
+            return .probe
+        case .rest(let until):
+            restUntil = until
+            return nil
+        }
+    }
+
+    /// A claim that goes along with a settlement, if there is reason for one.
+    private mutating func claim(riding: Bool, now: Instant) -> Claim? {
+        guard mayClaim(now: now), floor.value != nil,
+            attention.step(now: now, interval: interval, riding: true) == .claim
+        else { return nil }
+        attention.began(.claim)
+        return reserve(floor.claim(limit: claimLimit, now: now, riding: true))
+    }
+
+    private func mayClaim(now: Instant) -> Bool {
+        mode == .running && !isPaused(now: now) && !caution.isActive && !closingPhantoms && freePlaces > 0
+            && (closePhantomsAt.map { now < $0 } ?? true)
+            // A settlement whose transaction failed goes before any claim, once.
+            && firstRepeats == 0
+    }
+
+    private mutating func reserve(_ claim: Claim) -> Claim {
+        reserved += claim.limit
+        return claim
+    }
+
+    private var freePlaces: Int {
+        // Outcomes that the database is slow to take hold no place, but there is an end to it.
+        unsettled > 10 * QueuePolicy.batchLimit ? 0 : capacity - held
+    }
+
+    private var claimLimit: Int {
+        if caution.claimsSingly { return 1 }
+        let room = max(1, (policy.maxInflightBytes - heldBytes - reserved * bytesEach) / bytesEach)
+        return max(1, min(freePlaces, QueuePolicy.batchLimit, room))
+    }
+
+    /// The safety interval, with a tenth of jitter either way: daemons do not poll in step.
+    var interval: Duration {
+        attention.isListening ? policy.pollInterval : policy.deafPollInterval
+    }
+
+    func isPaused(now: Instant) -> Bool {
+        (pause.map { now < $0.until } ?? false) || (fault.map { now < $0.until } ?? false)
+    }
+
+    // MARK: - Answers
+
+    public mutating func completed(_ exchange: Exchange, _ result: ExchangeResult, now: Instant) {
+        settled(exchange, refused: result.refused)
+        if pause?.isDatabase == true { pause = nil }
+        guard let claim = exchange.claim else { return }
+        pause = nil
+        pauses = 0
+        reserved -= claim.limit
+        floor.claimed(claim, result.claimed, clock: result.clock, took: now - result.sent, now: now)
+        attention.claimed(result.claimed.count, of: claim.limit, reach: claim.reach, took: now - result.sent, now: now)
+        accept(result.claimed, until: result.sent + policy.visibilityTimeout, now: now)
+    }
+
+    public mutating func failed(_ exchange: Exchange, _ failure: QueueFailure, now: Instant) {
+        if let claim = exchange.claim {
+            reserved -= claim.limit
+            attention.claimed(nil, of: claim.limit, reach: claim.reach, took: .zero, now: now)
+            if case .unavailable = failure {
+                floor.reset()
+                phantomsUntil = now + policy.visibilityTimeout / 3
+                closePhantomsAt = now
+            }
+        }
+        lost += exchange.lost
+        unsettled(exchange.settlements, of: exchange, failure, now: now)
+        // What failed in company is sent apart next, and then shows whose fault it was.
+        switch failure {
+        case .exhausted(let reason):
+            takePause(reason, first: .seconds(1), most: .seconds(30), now: now)
+        case .unavailable(let reason):
+            takePause(reason, first: .milliseconds(20), most: .seconds(1), now: now, isDatabase: true)
+        case .busy(let reason, _) where exchange.settlements.isEmpty:
+            takePause(reason, first: .milliseconds(50), most: .seconds(2), now: now)
+            pause?.isBrief = true
+        case .refused(let reason) where exchange.settlements.isEmpty:
+            takePause(reason, first: .seconds(2), most: .seconds(30), now: now)
+        case .rejected(let reason) where exchange.settlements.isEmpty:
+            takePause(reason, first: .seconds(2), most: .seconds(60), now: now)
+        case .busy, .refused, .rejected, .cancelled:
+            break
+        }
+    }
+
+    mutating func takePause(
+        _ reason: String,
+        first: Duration,
+        most: Duration,
+        now: Instant,
+        isDatabase: Bool = false
+    ) {
+        pauses += 1
+        let delay = grown(first, times: pauses - 1, most: most)
+        pause = Pause(until: now + delay, reason: reason, isDatabase: isDatabase)
+    }
+
+    mutating func grown(_ first: Duration, times: Int, most: Duration) -> Duration {
+        var delay = first
+        var left = times
+        while left > 0, delay < most {
+            delay = delay * 2
+            left -= 1
+        }
+        return min(delay, most) * (0.75 + 0.5 * random.draw())
+    }
+
+    public mutating func registered(_ heard: Bool?, now: Instant) {
+        attention.registered(heard, now: now)
+    }
+
+    public mutating func unregistered() {
+        attention.unregistered()
+    }
+
+    public mutating func probed(_ probe: Probe?, now: Instant) {
+        attention.probed(probe, interval: interval * (0.9 + 0.2 * random.draw()), now: now)
+    }
+
+    // MARK: - Phantoms
+
+    /// Claims whose reply never came may have been committed. Their journal rows are closed, so that they count no
+    /// crash: before the next claim, and once more when the server can no longer be at it.
+    private mutating func phantoms(now: Instant) -> Job? {
+        guard let closePhantomsAt, closePhantomsAt <= now, !closingPhantoms else { return nil }
+        closingPhantoms = true
+        return .closePhantoms(holding: heldDeliveries)
+    }
+
+    public mutating func closedPhantoms(_ failure: QueueFailure?, now: Instant) {
+        closingPhantoms = false
+        guard failure == nil else {
+            closePhantomsAt = now + .milliseconds(200)
+            return
+        }
+        if let phantomsUntil, now < phantomsUntil {
+            closePhantomsAt = phantomsUntil
+            self.phantomsUntil = nil
+        } else {
+            closePhantomsAt = nil
+            phantomsUntil = nil
+        }
+    }
+
+    private var heldDeliveries: [Delivery] {
+        ready.map(\.lease.delivery) + runs.compactMap { $0?.lease.delivery }
+            + [caution.suspect?.delivery].compactMap { $0 }
+            + done.map(\.delivery) + others.map(\.delivery)
+            + again.flatMap { $0.settlements.map(\.delivery) }
+    }
+}

@@ -1,0 +1,67 @@
+import DequeModule
+
+extension Flow {
+    /// The leases to extend now, in `msg_id` order, or nil.
+    ///
+    /// Every lease that is held, unstarted ones too; not those whose outcome is decided.
+    public mutating func nextRenewal(now: Instant) -> [Fence]? {
+        guard !renewing, let renewAt, renewAt <= now else { return nil }
+        // What was claimed since the last round has more than this left, and is extended with the next one.
+        let horizon = now + policy.visibilityTimeout * 0.7
+        var fences = runs.compactMap { run in
+            run.flatMap { $0.cause != .leaseLost && $0.until <= horizon ? $0.lease.fence : nil }
+        }
+        for waiting in ready where waiting.until <= horizon && waiting.until > now { fences.append(waiting.lease.fence) }
+        if let suspect = caution.suspect { fences.append(suspect.fence) }
+        self.renewAt = held - reserved > 0 || caution.isActive ? now + policy.visibilityTimeout / 3 : nil
+        guard !fences.isEmpty else { return nil }
+        renewing = true
+        return fences.sorted { $0.messageID < $1.messageID }
+    }
+
+    /// - Returns: the workers whose handlers are to be cancelled.
+    public mutating func renewed(_ fences: [Fence], _ renewals: Renewals, now: Instant) -> [Int] {
+        renewing = false
+        let until = renewals.sent + policy.visibilityTimeout
+        var answers: [Fence: Renewal] = [:]
+        for (fence, result) in zip(fences, renewals.results) { answers[fence] = result }
+        var cancelled: [Int] = []
+        for index in runs.indices {
+            guard let run = runs[index], run.cause != .leaseLost, let answer = answers[run.lease.fence] else { continue }
+            switch answer {
+            case .renewed:
+                runs[index]?.until = until
+            case .skipped:
+                renewSoon(now: now)
+            case .lost:
+                cancelled.append(index)
+                loseRun(index)
+            }
+        }
+        for index in ready.indices.reversed() {
+            guard let answer = answers[ready[index].lease.fence] else { continue }
+            switch answer {
+            case .renewed:
+                ready[index].until = until
+            case .skipped:
+                renewSoon(now: now)
+            case .lost:
+                let lease = ready.remove(at: index).lease
+                heldBytes -= lease.size
+                lose(lease)
+            }
+        }
+        if let suspect = caution.suspect, answers[suspect.fence] == .renewed { caution.extended(until: until) }
+        return cancelled
+    }
+
+    /// Nothing is known of the leases; those that end before the next try are lost by their time.
+    public mutating func renewalFailed(now: Instant) {
+        renewing = false
+        renewSoon(now: now)
+    }
+
+    private mutating func renewSoon(now: Instant) {
+        renewAt = earliest(renewAt, now + policy.visibilityTimeout / 20)
+    }
+}

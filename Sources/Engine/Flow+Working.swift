@@ -1,0 +1,186 @@
+import DequeModule
+
+/// What a worker does next.
+public enum Assignment: Sendable {
+    case run(Message)
+    case wait
+    case stop
+}
+
+extension Flow {
+    /// - Parameter until: when their visibility timeout passes, on our clock.
+    mutating func accept(_ leases: [Lease], until: Instant, now: Instant) {
+        guard !leases.isEmpty else { return }
+        counters.claimed += leases.count
+        for lease in leases { heldBytes += lease.size }
+        bytesEach = max(1 << 10, (bytesEach + leases.reduce(0) { $0 + $1.size } / leases.count) / 2)
+        earliestEnd = earliest(earliestEnd, until)
+        renewAt = earliest(renewAt, now + policy.visibilityTimeout / 3)
+        for lease in leases { accept(lease, until: until) }
+        if caution.isActive { releaseReady() }
+    }
+
+    private mutating func accept(_ lease: Lease, until: Instant) {
+        if let settlement = Settlement.beforeRun(lease, policy: policy) {
+            heldBytes -= lease.size
+            settle(settlement)
+        } else if mode == .stopping {
+            release(lease)
+        } else if policy.runsInProcess, lease.history.crashes >= max(1, policy.maxCrashes - 1) {
+            if caution.isActive { return release(lease) }
+            caution.hold(lease, until: until)
+        } else {
+            caution.sawInnocent()
+            ready.append(Waiting(lease: lease, until: until))
+        }
+    }
+
+    /// The next message for this worker, which must be idle.
+    public mutating func take(worker: Int, now: Instant) -> Assignment {
+        if caution.isActive {
+            if let suspect = caution.suspect, caution.until.map({ $0 <= now }) ?? true {
+                _ = caution.abandon()
+                heldBytes -= suspect.size
+                lose(suspect)
+            }
+            guard running == 0, reserved == 0, unsettled == 0, let (lease, until) = caution.start() else { return idle }
+            return begin(lease, until: until, worker: worker, now: now)
+        }
+        while let waiting = ready.popFirst() {
+            if waiting.until > now {
+                return begin(waiting.lease, until: waiting.until, worker: worker, now: now)
+            }
+            heldBytes -= waiting.lease.size
+            lose(waiting.lease)
+        }
+        return idle
+    }
+
+    private var idle: Assignment {
+        mode == .stopping && reserved == 0 ? .stop : .wait
+    }
+
+    private mutating func begin(_ lease: Lease, until: Instant, worker: Int, now: Instant) -> Assignment {
+        let deadline = now + policy.handlerTimeout
+        runs[worker] = Run(lease: lease, until: until, began: now, deadline: deadline)
+        running += 1
+        if earliestDeadline == nil { earliestDeadline = deadline }
+        return .run(
+            Message(
+                queue: policy.name,
+                id: lease.fence.messageID,
+                readCount: Int(lease.fence.readCount),
+                enqueuedAt: lease.delivery.enqueuedAt,
+                body: lease.body,
+                headers: lease.headers,
+                attempt: lease.history.attempts + 1
+            )
+        )
+    }
+
+    /// A worker's handler has ended.
+    /// - Returns: why it had been cancelled, if it had: then the worker's task is spent.
+    @discardableResult
+    public mutating func finished(worker: Int, verdict: Verdict, now: Instant) -> CancelCause? {
+        guard let run = runs[worker] else { return nil }
+        runs[worker] = nil
+        running -= 1
+        heldBytes -= run.lease.size
+        prefetch.finishedOne(now: now)
+        caution.ended()
+        if run.cause == .leaseLost {
+            // Counted when it was lost; its outcome is nobody's.
+            return run.cause
+        }
+        noteStart(verdict, now: now)
+        // The common case draws no random number and makes no record.
+        if verdict == .done {
+            done.append(Settlement(delivery: run.lease.delivery, outcome: .done))
+            return run.cause
+        }
+        settle(
+            .of(
+                verdict,
+                lease: run.lease,
+                cause: run.cause,
+                took: now - run.began,
+                policy: policy,
+                draw: random.draw()
+            )
+        )
+        return run.cause
+    }
+
+    /// A handler that cannot be started is no message's fault: the queue pauses, and what waits is handed back.
+    private mutating func noteStart(_ verdict: Verdict, now: Instant) {
+        guard case .notStarted(let reason) = verdict else {
+            if fault != nil {
+                fault = nil
+                faults = 0
+            }
+            return
+        }
+        faults += 1
+        let delay = grown(.seconds(1), times: faults - 1, most: .seconds(60))
+        fault = Pause(until: now + delay, reason: reason, isDatabase: false)
+        while let waiting = ready.popFirst() { release(waiting.lease, after: policy.notStartedDelay) }
+    }
+
+    /// The lease is gone before its outcome was decided.
+    mutating func lose(_ lease: Lease) {
+        counters.lost += 1
+        losses.append(lease.fence.messageID)
+        if lease.delivery.isJournaled { lost.append(lease.delivery) }
+    }
+
+    // MARK: - Time
+
+    /// Deadlines and leases' ends.
+    /// - Returns: the workers whose handlers are to be cancelled.
+    public mutating func tick(now: Instant) -> [Int] {
+        var cancelled: [Int] = []
+        if let end = earliestEnd, end <= now { cancelled += endLeases(now: now) }
+        if let deadline = earliestDeadline, deadline <= now {
+            earliestDeadline = nil
+            for index in runs.indices {
+                guard let run = runs[index], run.cause == nil else { continue }
+                if run.deadline <= now {
+                    runs[index]?.cause = .deadline
+                    cancelled.append(index)
+                } else {
+                    earliestDeadline = earliest(earliestDeadline, run.deadline)
+                }
+            }
+        }
+        if isStopping(at: now) {
+            for index in runs.indices where runs[index].map({ $0.cause == nil }) ?? false {
+                runs[index]?.cause = .shutdown
+                cancelled.append(index)
+            }
+        }
+        return cancelled
+    }
+
+    private mutating func endLeases(now: Instant) -> [Int] {
+        var cancelled: [Int] = []
+        earliestEnd = nil
+        for index in runs.indices {
+            guard let run = runs[index], run.cause != .leaseLost else { continue }
+            if run.until <= now {
+                cancelled.append(index)
+                loseRun(index)
+            } else {
+                earliestEnd = earliest(earliestEnd, run.until)
+            }
+        }
+        for waiting in ready { earliestEnd = earliest(earliestEnd, max(waiting.until, now + .milliseconds(100))) }
+        return cancelled
+    }
+
+    mutating func loseRun(_ index: Int) {
+        guard let run = runs[index] else { return }
+        runs[index]?.cause = .leaseLost
+        lose(run.lease)
+        // Its bytes are still held: the handler goes on until it heeds the cancellation.
+    }
+}

@@ -1,0 +1,84 @@
+/// What every write about a claimed message is conditional on.
+///
+/// `readCount` alone is not enough: it comes back when a crash of the server loses a claim that was not yet on
+/// disk, or when an unlogged queue is emptied and its ids begin again.
+public struct Fence: Sendable, Hashable {
+    public let messageID: Int64
+    public let readCount: Int32
+    /// `last_read_at`; on a PGMQ that has none (before 1.10), `enqueued_at`.
+    public let readAt: Timestamp
+
+    public init(messageID: Int64, readCount: Int32, readAt: Timestamp) {
+        self.messageID = messageID
+        self.readCount = readCount
+        self.readAt = readAt
+    }
+}
+
+/// Names one claim of one message, as its journal row does.
+public struct Delivery: Sendable, Hashable {
+    public let fence: Fence
+    public let enqueuedAt: Timestamp
+
+    public init(fence: Fence, enqueuedAt: Timestamp) {
+        self.fence = fence
+        self.enqueuedAt = enqueuedAt
+    }
+
+    /// Whether the claim opened a journal row: it does for a message that had been read before.
+    public var isJournaled: Bool { fence.readCount > 1 }
+}
+
+/// What the journal knew of a message when it was claimed.
+public struct History: Sendable, Equatable {
+    /// Recorded failures.
+    public var attempts: Int
+    /// Deliveries of ours, not this one, that left no outcome.
+    public var crashes: Int
+    /// Set when a dead-letter move was decided and could not be written: it is due now, without another run.
+    public var condemned: String?
+    /// Why the last recorded attempt failed.
+    public var lastReason: String?
+
+    public init(attempts: Int = 0, crashes: Int = 0, condemned: String? = nil, lastReason: String? = nil) {
+        self.attempts = attempts
+        self.crashes = crashes
+        self.condemned = condemned
+        self.lastReason = lastReason
+    }
+
+    public static let none = History()
+}
+
+/// The right to settle one claimed message until its visibility timeout passes.
+public struct Lease: Sendable {
+    public let delivery: Delivery
+    public let body: [UInt8]?
+    public let headers: [UInt8]?
+    /// Bytes of body and headers; for a message over the limit, of what was not fetched.
+    public let size: Int
+    public let isOversized: Bool
+    public let history: History
+    /// When the message became visible, by the server: the claims' order, and the floor's coin.
+    public let formerVT: Timestamp
+
+    public init(
+        delivery: Delivery,
+        body: [UInt8]?,
+        headers: [UInt8]?,
+        size: Int,
+        isOversized: Bool = false,
+        history: History = .none,
+        formerVT: Timestamp
+    ) {
+        self.delivery = delivery
+        self.body = body
+        self.headers = headers
+        self.size = size
+        self.isOversized = isOversized
+        self.history = history
+        self.formerVT = formerVT
+    }
+
+    public var fence: Fence { delivery.fence }
+}

@@ -1,0 +1,82 @@
+import Logging
+
+/// What is to be done once the lock is left.
+struct Due {
+    var assignments: [(CheckedContinuation<Assignment, Never>, Assignment)] = []
+    var errands: [(CheckedContinuation<QueueConsumer.Errand, Never>, QueueConsumer.Errand)] = []
+    var renewal: (CheckedContinuation<[Fence]?, Never>, [Fence]?)?
+    var ended: [CheckedContinuation<Void, Never>] = []
+    var overdue: CheckedContinuation<Instant?, Never>?
+    var alarm: Instant?
+    var lost: [Int64] = []
+    var troubles: [Trouble] = []
+    /// A pause that began, or nil inside for one that ended.
+    var pause: String??
+}
+
+extension QueueConsumer.State {
+    /// Gives idle workers and pumps what the flow has for them.
+    mutating func dispatch(now: Instant) -> Due {
+        var due = Due()
+        assign(&due, now: now)
+        while !idlePumps.isEmpty, let job = flow.nextJob(now: now) {
+            due.errands.append((idlePumps.removeLast(), .job(job)))
+        }
+        if idleRenewer != nil, let fences = flow.nextRenewal(now: now), let renewer = idleRenewer.take() {
+            due.renewal = (renewer, fences)
+        }
+        (due.lost, due.troubles) = flow.takeNews()
+        if flow.pauseReason != pauseLogged {
+            pauseLogged = flow.pauseReason
+            due.pause = .some(pauseLogged)
+        }
+        if flow.isFinished { end(&due) }
+        due.alarm = flow.nextAlarm()
+        return due
+    }
+
+    private mutating func assign(_ due: inout Due, now: Instant) {
+        while let idle = idleWorkers.last {
+            let assignment = flow.take(worker: idle.worker, now: now)
+            if case .wait = assignment { return }
+            idleWorkers.removeLast()
+            due.assignments.append((idle.continuation, assignment))
+        }
+    }
+
+    private mutating func end(_ due: inout Due) {
+        hasEnded = true
+        for pump in idlePumps { due.errands.append((pump, .end)) }
+        idlePumps = []
+        for idle in idleWorkers { due.assignments.append((idle.continuation, .stop)) }
+        idleWorkers = []
+        if let renewer = idleRenewer.take() { due.renewal = (renewer, nil) }
+        due.ended = ended
+        ended = []
+        due.overdue = overdue.take()
+    }
+}
+
+extension QueueConsumer {
+    func log(_ due: Due) {
+        for id in due.lost.prefix(20) {
+            logger.warning("lease lost; another worker may have the message now", metadata: ["msg_id": "\(id)"])
+        }
+        if due.lost.count > 20 {
+            logger.warning("more leases lost", metadata: ["count": "\(due.lost.count - 20)"])
+        }
+        for trouble in due.troubles {
+            logger.error(
+                "outcome could not be written, tried again",
+                metadata: ["msg_id": "\(trouble.messageID)", "reason": "\(trouble.reason)"]
+            )
+        }
+        if let pause = due.pause {
+            if let reason = pause {
+                logger.error("queue paused, tried again slowly", metadata: ["reason": "\(reason)"])
+            } else {
+                logger.notice("queue goes on")
+            }
+        }
+    }
+}

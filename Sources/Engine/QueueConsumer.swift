@@ -1,0 +1,244 @@
+import Logging
+import Synchronization
+
+/// Consumes one queue: performs what ``Flow`` decides, with a fixed number of worker tasks.
+///
+/// It owns all its tasks: the workers, two pumps that carry exchanges to the database, and one that renews. Decisions
+/// are made under one lock; nothing is awaited, resumed or logged while it is held.
+public final class QueueConsumer: Sendable {
+    struct State {
+        var flow: Flow
+        var idleWorkers: [(worker: Int, continuation: CheckedContinuation<Assignment, Never>)] = []
+        var idlePumps: [CheckedContinuation<Errand, Never>] = []
+        var idleRenewer: CheckedContinuation<[Fence]?, Never>?
+        var ended: [CheckedContinuation<Void, Never>] = []
+        var overdue: CheckedContinuation<Instant?, Never>?
+        var stopDeadline: Instant?
+        var tasks: [Task<Void, Never>?]
+        var hasEnded = false
+        var pulse = Pulse()
+        var pauseLogged: String?
+
+        mutating func takeTask() -> Task<Void, Never>? {
+            guard let index = tasks.firstIndex(where: { $0 != nil }) else { return nil }
+            return tasks[index].take()
+        }
+    }
+
+    /// What a pump is woken for.
+    enum Errand: Sendable {
+        case job(Job)
+        /// To prove that it turns.
+        case turn
+        case end
+    }
+
+    public let name: String
+    let queue: any Queue
+    let handler: any Handler
+    let logger: Logger
+    let state: Mutex<State>
+    private let alarm: Mutex<Alarm?> = Mutex(nil)
+
+    /// Connections this queue may use at once; every queue shares them with the others.
+    public static let pumps = 2
+    /// What is left of settling after the grace may take this much longer, then it is given up.
+    public static let flushAllowance: Duration = .seconds(5)
+
+    public init(policy: QueuePolicy, queue: any Queue, handler: any Handler, logger: Logger) {
+        name = policy.name
+        self.queue = queue
+        self.handler = handler
+        var logger = logger
+        logger[metadataKey: "queue"] = "\(policy.name)"
+        self.logger = logger
+        state = Mutex(
+            State(
+                flow: Flow(policy: policy, seed: .random(in: .min ... .max)),
+                tasks: Array(repeating: nil, count: policy.workers)
+            )
+        )
+    }
+
+    /// Returns when the consumer was stopped and has ended. Cancelling the task stops it without grace.
+    public func run() async {
+        let alarm = Alarm(label: "queue.\(name)") { [weak self] in self?.alarmFired() }
+        self.alarm.withLock { $0 = alarm }
+        for worker in 0..<state.withLock({ $0.tasks.count }) { start(worker: worker) }
+        await withTaskCancellationHandler {
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<Self.pumps { group.addTask { await self.pump() } }
+                group.addTask { await self.renew() }
+                group.addTask { await self.haltWhenOverdue() }
+                await end()
+                group.cancelAll()
+            }
+        } onCancel: {
+            stop(grace: .zero)
+        }
+        alarm.cancel()
+        let halted = state.withLock { $0.flow.snapshot(now: .now).runs.count > 0 }
+        if halted { return }
+        while let task = state.withLock({ $0.takeTask() }) { await task.value }
+    }
+
+    // MARK: - From outside
+
+    public func wake(_ wake: Wake) {
+        perform { flow, now in flow.hint(wake, now: now) }
+    }
+
+    /// Takes nothing new and goes on with what is held.
+    public func quiet() {
+        perform { flow, _ in flow.quiet() }
+    }
+
+    public func resume() {
+        perform { flow, now in flow.resume(now: now) }
+    }
+
+    /// Hands back what has not begun; running handlers are cancelled when the grace is over. A second call may
+    /// shorten it.
+    public func stop(grace: Duration) {
+        let deadline = Instant.now + grace
+        perform { flow, now in flow.stop(until: deadline, now: now) }
+        let waiter = state.withLock { state in
+            state.stopDeadline = min(deadline, state.stopDeadline ?? deadline)
+            return state.overdue.take()
+        }
+        waiter?.resume(returning: state.withLock { $0.stopDeadline })
+        alarmFired()
+    }
+
+    public func snapshot() -> Snapshot {
+        state.withLock { $0.flow.snapshot(now: .now) }
+    }
+
+    // MARK: - Deciding
+
+    /// Tells the flow of an event, then hands out what it wants done.
+    @discardableResult
+    func perform<R: Sendable>(_ event: (inout Flow, Instant) -> R) -> R {
+        let now = Instant.now
+        let (result, due) = state.withLock { state in
+            let result = event(&state.flow, now)
+            return (result, state.dispatch(now: now))
+        }
+        handOut(due)
+        return result
+    }
+
+    func handOut(_ due: Due) {
+        for (continuation, assignment) in due.assignments { continuation.resume(returning: assignment) }
+        for (continuation, errand) in due.errands { continuation.resume(returning: errand) }
+        if let (continuation, fences) = due.renewal { continuation.resume(returning: fences) }
+        for continuation in due.ended { continuation.resume() }
+        due.overdue?.resume(returning: nil)
+        if due.ended.isEmpty { alarm.withLock { $0 }?.arm(at: due.alarm) }
+        if !due.lost.isEmpty || !due.troubles.isEmpty || due.pause != nil { log(due) }
+    }
+
+    private func alarmFired() {
+        let now = Instant.now
+        let (tasks, due) = state.withLock { state -> ([Task<Void, Never>], Due) in
+            let cancelled = state.flow.tick(now: now)
+            return (cancelled.compactMap { state.tasks[$0] }, state.dispatch(now: now))
+        }
+        for task in tasks { task.cancel() }
+        handOut(due)
+    }
+
+    func cancel(workers: [Int]) {
+        let tasks = state.withLock { state in workers.compactMap { state.tasks[$0] } }
+        for task in tasks { task.cancel() }
+    }
+
+    private func end() async {
+        await withCheckedContinuation { continuation in
+            let over = state.withLock { state in
+                if !state.hasEnded { state.ended.append(continuation) }
+                return state.hasEnded
+            }
+            if over { continuation.resume() }
+        }
+    }
+
+    private func haltWhenOverdue() async {
+        let deadline = await withCheckedContinuation { continuation in
+            let known = state.withLock { state -> Instant?? in
+                if state.hasEnded { return .some(nil) }
+                if let deadline = state.stopDeadline { return .some(deadline) }
+                state.overdue = continuation
+                return nil
+            }
+            if let known { continuation.resume(returning: known) }
+        }
+        guard var deadline else { return }
+        repeat {
+            do {
+                try await Task.sleep(until: deadline + Self.flushAllowance)
+            } catch {
+                return
+            }
+            deadline = state.withLock { $0.stopDeadline } ?? deadline
+        } while deadline + Self.flushAllowance > .now
+        let abandoned = perform { flow, _ in flow.halt() }
+        logger.error("stopped with work left; its messages come back when their leases end", metadata: ["unsettled": "\(abandoned)"])
+    }
+
+    // MARK: - Workers
+
+    /// A worker's task ends with the run that was cancelled, and another takes its name: so a run can be cancelled
+    /// without a task or a timer for each message.
+    private func start(worker: Int) {
+        // Inside the lock: whoever cancels the run must find its task.
+        state.withLock { state in
+            state.tasks[worker] = Task(name: "\(name)-\(worker)") { await self.work(worker) }
+        }
+    }
+
+    private func work(_ worker: Int) async {
+        var assignment = await firstAssignment(worker)
+        while case .run(let message) = assignment {
+            let verdict = await handler.handle(message)
+            guard let next = await finish(worker, verdict) else {
+                start(worker: worker)
+                return
+            }
+            assignment = next
+        }
+    }
+
+    private func firstAssignment(_ worker: Int) async -> Assignment {
+        await withCheckedContinuation { continuation in
+            let now = Instant.now
+            let (ready, due) = state.withLock { state -> (Assignment?, Due?) in
+                let next = state.flow.take(worker: worker, now: now)
+                if case .wait = next {
+                    state.idleWorkers.append((worker, continuation))
+                    return (nil, state.dispatch(now: now))
+                }
+                return (next, nil)
+            }
+            if let ready { continuation.resume(returning: ready) }
+            if let due { handOut(due) }
+        }
+    }
+
+    /// - Returns: nil if the run had been cancelled, and this task with it.
+    private func finish(_ worker: Int, _ verdict: Verdict) async -> Assignment? {
+        let now = Instant.now
+        let (next, due) = state.withLock { state -> (Assignment?, Due?) in
+            if state.flow.finished(worker: worker, verdict: verdict, now: now) != nil {
+                return (nil, state.dispatch(now: now))
+            }
+            let next = state.flow.take(worker: worker, now: now)
+            // While both pumps are busy there is nobody to hand anything to: the next of them will ask.
+            return (next, state.idlePumps.isEmpty && !state.flow.mayHaveEnded ? nil : state.dispatch(now: now))
+        }
+        if let due { handOut(due) }
+        guard let next else { return nil }
+        if case .wait = next { return await firstAssignment(worker) }
+        return next
+    }
+}

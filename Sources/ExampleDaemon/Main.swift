@@ -1,0 +1,6 @@
+import PGMQWorker
+
+@main
+struct ExampleDaemon {
+    static func main() async {}
+}

@@ -1,0 +1,122 @@
+import Logging
+import Postgres
+import Synchronization
+
+/// Whether the database answers. Two log lines an outage: one when it begins, one when it is over.
+public final class Availability: Sendable {
+    private struct State {
+        var open: [String: Int] = [:]
+        /// Since when, and why.
+        var outage: (since: ContinuousClock.Instant, reason: String)?
+        var everConnected = false
+        var firstAnswer: Answer?
+        var waiters: [CheckedContinuation<String?, Never>] = []
+    }
+
+    private enum Answer {
+        case connected
+        case refused(String)
+    }
+
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    init(logger: Logger) {
+        self.logger = logger
+    }
+
+    /// Why the database is away, and for how long; nil while it is not.
+    public var outage: (reason: String, lasting: Duration)? {
+        state.withLock { state in
+            state.outage.map { ($0.reason, .now - $0.since) }
+        }
+    }
+
+    public var isConnected: Bool {
+        state.withLock { $0.outage == nil && $0.everConnected }
+    }
+
+    /// Returns when the server has first let us in, or refused us: then with its words. An outage is waited out.
+    ///
+    /// Returns nil, too, when the task is cancelled.
+    public func firstAnswer() async -> String? {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let known = state.withLock { state -> String?? in
+                    switch state.firstAnswer {
+                    case .connected: return .some(nil)
+                    case .refused(let reason): return reason
+                    case nil where Task.isCancelled: return .some(nil)
+                    case nil:
+                        state.waiters.append(continuation)
+                        return nil
+                    }
+                }
+                if let known { continuation.resume(returning: known) }
+            }
+        } onCancel: {
+            answer(nil)
+        }
+    }
+
+    private func answer(_ first: Answer?) {
+        let (waiters, reason) = state.withLock { state -> ([CheckedContinuation<String?, Never>], String?) in
+            if state.firstAnswer == nil { state.firstAnswer = first }
+            defer { state.waiters = [] }
+            if case .refused(let reason) = first { return (state.waiters, reason) }
+            return (state.waiters, nil)
+        }
+        for waiter in waiters { waiter.resume(returning: reason) }
+    }
+
+    func report(_ event: ConnectionPool.Event, role: String) {
+        switch event {
+        case .opened:
+            answer(.connected)
+            let ended = state.withLock { state -> (since: ContinuousClock.Instant, reason: String)? in
+                state.everConnected = true
+                return state.outage.take()
+            }
+            if let ended {
+                logger.notice("database is back", metadata: ["away": "\((.now - ended.since).inSecondsText)"])
+            }
+        case .lost(let error):
+            logger.info("connection lost", metadata: ["role": "\(role)", "reason": "\(error)"])
+        case .failed(let error, _):
+            if error.refusesLogin { answer(.refused(error.description)) }
+            let began = state.withLock { state in
+                if state.outage != nil {
+                    state.outage?.reason = error.description
+                    return false
+                }
+                state.outage = (.now, error.description)
+                return true
+            }
+            if began {
+                logger.error(
+                    "database is away; leases are held, and it is tried again until it answers",
+                    metadata: ["reason": "\(error)"]
+                )
+            }
+        }
+    }
+}
+
+extension PostgresError {
+    /// The server is there and lets us not in, for reasons of role, password or database.
+    ///
+    /// libpq before 17 tells no SQLSTATE of a failed connection, so this reads the server's words. In another language
+    /// they are not known, and a refusal is waited out like an outage: the safe side.
+    var refusesLogin: Bool {
+        kind == .connection && message.contains("FATAL:")
+            && ["password authentication failed", "no pg_hba.conf entry", "does not exist", "authentication failed"]
+                .contains { message.contains($0) }
+    }
+}
+
+extension Duration {
+    var inSecondsText: String {
+        let tenths = Int64((self / .milliseconds(100)).rounded())
+        return "\(tenths / 10).\(tenths % 10)s"
+    }
+}

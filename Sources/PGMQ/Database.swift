@@ -1,0 +1,99 @@
+import Engine
+import Logging
+import Postgres
+import Synchronization
+
+/// A daemon's connections, by role: two for work, one to renew, one to listen. Their number grows with nothing.
+public final class Database: Sendable {
+    public struct Settings: Sendable {
+        public var url: String
+        /// A direct connection where `url` goes through a pooler.
+        public var listenURL: String?
+        public var callDeadline: Duration
+        public var workConnections: Int
+
+        public init(url: String, listenURL: String? = nil, callDeadline: Duration = .seconds(2), workConnections: Int = 2) {
+            self.url = url
+            self.listenURL = listenURL
+            self.callDeadline = callDeadline
+            self.workConnections = workConnections
+        }
+    }
+
+    public let identity: DaemonIdentity
+    public let availability: Availability
+    let settings: Settings
+    let work: ConnectionPool
+    let renewing: ConnectionPool
+    let listener: Listener
+    let prober = Prober()
+    let logger: Logger
+    private let epoch: Epoch
+
+    public init(settings: Settings, identity: DaemonIdentity, logger: Logger) {
+        self.settings = settings
+        self.identity = identity
+        self.logger = logger
+        let availability = Availability(logger: logger)
+        let epoch = Epoch()
+        self.availability = availability
+        self.epoch = epoch
+        func pool(_ role: String, size: Int) -> ConnectionPool {
+            ConnectionPool(
+                settings: .init(url: settings.url, application: "pgmqd \(role)", size: size),
+                onEvent: { event in
+                    availability.report(event, role: role)
+                    if case .opened = event { epoch.advance() }
+                }
+            )
+        }
+        work = pool("work", size: settings.workConnections)
+        renewing = pool("renew", size: 1)
+        listener = Listener(settings: settings, identity: identity, prober: renewing, logger: logger)
+    }
+
+    /// Keeps the connections open until the task is cancelled.
+    public func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.work.run() }
+            group.addTask { await self.renewing.run() }
+            group.addTask { await self.listener.run() }
+        }
+    }
+
+    /// Whether producers are heard; without it the queues are polled.
+    public var isListening: Bool { listener.isHeard }
+
+    /// When the listener's loop last turned, for the watchdog, and how often it should.
+    public var listenerTurned: ContinuousClock.Instant? { listener.lastTurn }
+    public static let listenerInterval = Listener.pingInterval
+    /// While its connection is away the loop waits for it, and may.
+    public var isListenerConnected: Bool { listener.isConnected }
+
+    /// Changes with every connection that is opened: what was read of the catalog before is then read again.
+    var currentEpoch: Int { epoch.value.withLock { $0 } }
+
+    /// - Parameter onReconnect: called each time a work connection was opened, the first time included.
+    public func onReconnect(_ action: @escaping @Sendable () -> Void) {
+        epoch.actions.withLock { $0.append(action) }
+    }
+
+    func limits(synchronousCommit: Bool = true) -> Limits {
+        Limits(
+            deadline: settings.callDeadline,
+            // A locked queue holds a connection no longer than this, and with it no other queue.
+            lockTimeout: min(.milliseconds(500), settings.callDeadline * 0.25),
+            synchronousCommit: synchronousCommit
+        )
+    }
+
+    private final class Epoch: Sendable {
+        let value = Mutex(0)
+        let actions = Mutex<[@Sendable () -> Void]>([])
+
+        func advance() {
+            value.withLock { $0 += 1 }
+            for action in actions.withLock({ $0 }) { action() }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import Engine
+import Postgres
+
+/// Looks at queues without touching them: no delivery is spent.
+public struct Inspection: Sendable {
+    let connection: Connection
+
+    public init(_ connection: Connection) {
+        self.connection = connection
+    }
+
+    private static let deadline: Duration = .seconds(15)
+
+    public struct QueueSummary: Sendable, Codable {
+        public let queue: String
+        public let visible: Int
+        /// Claimed or delayed: they become visible when their `vt` passes.
+        public let invisible: Int
+        /// Seconds since the oldest claimable message became so; nil where there is none.
+        public let oldestClaimableSeconds: Double?
+        public let total: Int
+        public let isPartitioned: Bool
+        public let isUnlogged: Bool
+        public let doorbell: Bool
+    }
+
+    public struct StoredMessage: Sendable {
+        public let id: Int64
+        public let readCount: Int
+        public let enqueuedAt: String
+        public let visibleAt: String
+        /// JSON text; nil for an SQL NULL.
+        public let body: String?
+        public let headers: String?
+    }
+
+    public func queues() async throws(PostgresError) -> [QueueSummary] {
+        let names = try await connection.run(
+            [Statement("select queue_name::text, is_partitioned, is_unlogged from pgmq.meta order by 1")],
+            deadline: Self.deadline
+        )[0]
+        var summaries: [QueueSummary] = []
+        for row in 0..<names.count {
+            let name = QueueName(names.text(row, 0) ?? "")
+            let table = try await connection.quote(identifier: name.table)
+            let counts = try await connection.run(
+                [
+                    Statement(
+                        """
+                        select count(*) filter (where vt <= clock_timestamp()), count(*),
+                            extract(epoch from clock_timestamp() - min(vt) filter (where vt <= clock_timestamp()))::float8,
+                            exists(select from pg_trigger where tgrelid = ('pgmq.' || quote_ident($1))::regclass
+                                and tgname = 'pgmqd_doorbell')
+                        from pgmq.\(table)
+                        """,
+                        [.text(name.table)]
+                    )
+                ],
+                deadline: Self.deadline
+            )[0]
+            summaries.append(
+                QueueSummary(
+                    queue: name.written,
+                    visible: Int(counts.int(0, 0)),
+                    invisible: Int(counts.int(0, 1) - counts.int(0, 0)),
+                    oldestClaimableSeconds: counts.isNull(0, 2) ? nil : counts.double(0, 2),
+                    total: Int(counts.int(0, 1)),
+                    isPartitioned: names.bool(row, 1),
+                    isUnlogged: names.bool(row, 2),
+                    doorbell: counts.bool(0, 3)
+                )
+            )
+        }
+        return summaries
+    }
+
+    /// The messages that would be claimed next, and then the invisible ones.
+    public func peek(
+        _ queue: QueueName,
+        limit: Int,
+        id: Int64? = nil
+    ) async throws(PostgresError) -> [StoredMessage] {
+        let table = try await connection.quote(identifier: queue.table)
+        let utc = #"'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"#
+        let rows = try await connection.run(
+            [
+                Statement(
+                    """
+                    select msg_id, read_ct, to_char(enqueued_at at time zone 'UTC', \(utc)),
+                        to_char(vt at time zone 'UTC', \(utc)), message::text, headers::text
+                    from pgmq.\(table) where $2::bigint is null or msg_id = $2 order by vt, msg_id limit $1
+                    """,
+                    [.int(Int64(limit)), id.map { .int($0) } ?? .null]
+                )
+            ],
+            deadline: Self.deadline
+        )[0]
+        return (0..<rows.count).map { row in
+            StoredMessage(
+                id: rows.int(row, 0),
+                readCount: Int(rows.int(row, 1)),
+                enqueuedAt: rows.text(row, 2) ?? "",
+                visibleAt: rows.text(row, 3) ?? "",
+                body: rows.text(row, 4),
+                headers: rows.text(row, 5)
+            )
+        }
+    }
+}

@@ -1,0 +1,217 @@
+import Engine
+import Logging
+import Postgres
+import Synchronization
+
+/// The side connection: hears the doorbells and PGMQ's own notifications, and holds the locks of who sleeps.
+///
+/// LISTEN is a hint. That it delivers is proven end to end at every connect and now and then; where it does not
+/// (PgBouncer in transaction mode answers OK and delivers nothing) the queues are told to poll.
+final class Listener: Sendable {
+    private struct State {
+        var queues: [(name: QueueName, onWake: @Sendable (Wake) -> Void)] = []
+        var isHeard = false
+        var echo: (nonce: String, continuation: CheckedContinuation<Bool, Never>)?
+        var wasDeaf = false
+        var isConnected = false
+        var lastTurn: ContinuousClock.Instant?
+    }
+
+    /// How often the connection is proven alive, and LISTEN proven to deliver.
+    static let pingInterval: Duration = .seconds(5)
+    static let deafInterval: Duration = .seconds(30)
+    static let echoInterval: Duration = .seconds(300)
+    static let echoDeadline: Duration = .seconds(2)
+
+    private let settings: Database.Settings
+    private let probeChannel: String
+    private let prober: ConnectionPool
+    private let logger: Logger
+    private let state: Mutex<State>
+    private let pool: Mutex<ConnectionPool?> = Mutex(nil)
+
+    init(settings: Database.Settings, identity: DaemonIdentity, prober: ConnectionPool, logger: Logger) {
+        self.settings = settings
+        self.prober = prober
+        self.logger = logger
+        probeChannel = "pgmqd-probe.\(identity.daemon)"
+        state = Mutex(State())
+    }
+
+    func add(_ queue: QueueName, onWake: @escaping @Sendable (Wake) -> Void) {
+        state.withLock { $0.queues.append((queue, onWake)) }
+    }
+
+    /// Whether producers are heard.
+    var isHeard: Bool { state.withLock { $0.isHeard } }
+
+    var isConnected: Bool { state.withLock { $0.isConnected } }
+
+    /// When the loop last turned, for the watchdog.
+    var lastTurn: ContinuousClock.Instant? { state.withLock { $0.lastTurn } }
+
+    func run() async {
+        let failures = Availability(logger: logger[role: "listen"])
+        let pool = ConnectionPool(
+            settings: .init(url: settings.listenURL ?? settings.url, application: "pgmqd listen", size: 1),
+            onOpen: { [weak self] connection async throws(PostgresError) in try await self?.listen(on: connection) },
+            onEvent: { [weak self] event in
+                if self?.settings.listenURL != nil { failures.report(event, role: "listen") }
+                switch event {
+                case .opened:
+                    self?.state.withLock { $0.isConnected = true }
+                case .lost, .failed:
+                    self?.state.withLock { $0.isConnected = false }
+                    self?.heard(false)
+                }
+            },
+            onNotification: { [weak self] notification in self?.received(notification) }
+        )
+        self.pool.withLock { $0 = pool }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await pool.run() }
+            group.addTask { await self.keepProving(pool) }
+        }
+    }
+
+    private func listen(on connection: Connection) async throws(PostgresError) {
+        var statements: [Statement] = []
+        let queues = state.withLock { $0.queues.map(\.name) }
+        for channel in [probeChannel] + queues.flatMap({ [$0.doorbell] + $0.notifyChannels }) {
+            statements.append(Statement("listen \(try await connection.quote(identifier: channel))"))
+        }
+        _ = try await connection.run(statements, deadline: settings.callDeadline)
+    }
+
+    // MARK: - Hearing
+
+    private func received(_ notification: Notification) {
+        if notification.channel == probeChannel {
+            let echo = state.withLock { state in
+                state.echo?.nonce == notification.payload ? state.echo.take() : nil
+            }
+            echo?.continuation.resume(returning: true)
+            return
+        }
+        let wakes = state.withLock { state in
+            state.queues.compactMap { queue -> (@Sendable (Wake) -> Void, Wake)? in
+                if notification.channel == queue.name.doorbell { return (queue.onWake, .notified) }
+                return queue.name.notifyChannels.contains(notification.channel) ? (queue.onWake, .throttled) : nil
+            }
+        }
+        for (onWake, wake) in wakes { onWake(wake) }
+    }
+
+    private func heard(_ isHeard: Bool) {
+        let queues = state.withLock { state in
+            state.isHeard = isHeard
+            return state.queues.map(\.onWake)
+        }
+        // Told at every connect, heard or not: the locks of a lost session are gone.
+        for onWake in queues { onWake(.listening(isHeard)) }
+    }
+
+    // MARK: - Proving
+
+    private func keepProving(_ pool: ConnectionPool) async {
+        var proven: (connection: ObjectIdentifier, at: ContinuousClock.Instant)?
+        while !Task.isCancelled {
+            let id: ObjectIdentifier?
+            do throws(PostgresError) {
+                id = try await pool.use { connection async throws(PostgresError) in
+                    _ = try await connection.run([Statement("select 1")], deadline: settings.callDeadline)
+                    return ObjectIdentifier(connection)
+                }
+            } catch {
+                id = nil
+                if error.kind == .cancelled { return }
+            }
+            state.withLock { $0.lastTurn = .now }
+            if let id {
+                let interval = isHeard ? Self.echoInterval : Self.deafInterval
+                if proven?.connection != id || proven.map({ .now - $0.at > interval }) ?? true {
+                    await prove(isNew: proven?.connection != id)
+                    proven = (id, .now)
+                }
+                try? await Task.sleep(for: Self.pingInterval)
+            } else {
+                proven = nil
+            }
+        }
+    }
+
+    private func prove(isNew: Bool) async {
+        let echoed = await echo()
+        let (changed, wasDeaf) = state.withLock { state in
+            defer { state.wasDeaf = !echoed }
+            return (state.isHeard != echoed, state.wasDeaf)
+        }
+        if changed || isNew { heard(echoed) }
+        if !echoed, !wasDeaf {
+            logger.warning(
+                """
+                LISTEN is deaf: notifications do not arrive, so the queues are polled; if database.url goes through \
+                a pooler such as PgBouncer in transaction mode, set database.listen_url to a direct connection
+                """
+            )
+        } else if echoed, wasDeaf {
+            logger.notice("LISTEN delivers again")
+        }
+    }
+
+    /// Sends a notification from a work connection and waits for it here.
+    private func echo() async -> Bool {
+        let nonce = String(UInt64.random(in: .min ... .max), radix: 36)
+        return await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                await withCheckedContinuation { continuation in
+                    self.state.withLock { $0.echo = (nonce, continuation) }
+                }
+            }
+            group.addTask {
+                let notify = Statement("select pg_notify($1, $2)", [.text(self.probeChannel), .text(nonce)])
+                do throws(PostgresError) {
+                    try await self.prober.use { connection async throws(PostgresError) in
+                        _ = try await connection.run([notify], deadline: self.settings.callDeadline)
+                    }
+                } catch {}
+                try? await Task.sleep(for: Self.echoDeadline)
+                let echo = self.state.withLock { state in
+                    state.echo?.nonce == nonce ? state.echo.take() : nil
+                }
+                echo?.continuation.resume(returning: false)
+                return false
+            }
+            let heard = await group.next() ?? false
+            group.cancelAll()
+            return heard
+        }
+    }
+
+    // MARK: - Sleeping
+
+    /// Takes the queue's advisory lock, shared: from now on producers ring.
+    func fallAsleep(_ queue: QueueName) async throws(PostgresError) {
+        try await lock("pg_advisory_lock_shared", queue)
+    }
+
+    func wakeUp(_ queue: QueueName) async throws(PostgresError) {
+        try await lock("pg_advisory_unlock_shared", queue)
+    }
+
+    private func lock(_ function: String, _ queue: QueueName) async throws(PostgresError) {
+        guard let pool = pool.withLock({ $0 }) else { return }
+        let statement = Statement("select \(function)(\(QueueStatements.lockKey))", [.text(queue.folded)])
+        try await pool.use { connection async throws(PostgresError) in
+            _ = try await connection.transaction([statement], limits: Limits(deadline: settings.callDeadline))
+        }
+    }
+}
+
+extension Logger {
+    subscript(role role: String) -> Logger {
+        var copy = self
+        copy[metadataKey: "role"] = "\(role)"
+        return copy
+    }
+}

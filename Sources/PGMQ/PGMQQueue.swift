@@ -1,0 +1,275 @@
+import Engine
+import Foundation
+import Logging
+import Postgres
+import Synchronization
+
+/// The engine's port, spoken in SQL to one PGMQ queue.
+public final class PGMQQueue: Engine.Queue {
+    private struct State {
+        var statements: QueueStatements?
+        var epoch = -1
+        /// The dead-letter queue was seen, and the table is one that can be claimed from.
+        var isProven = false
+    }
+
+    let name: QueueName
+    let database: Database
+    let options: QueueOptions
+    private let state = Mutex(State())
+    private let onWake = Mutex<@Sendable (Wake) -> Void>({ _ in })
+
+    public init(name: QueueName, options: QueueOptions, database: Database) {
+        self.name = name
+        self.options = options
+        self.database = database
+    }
+
+    /// Before the database runs: where hints go.
+    public func connect(onWake: @escaping @Sendable (Wake) -> Void) {
+        self.onWake.withLock { $0 = onWake }
+        database.listener.add(name) { [weak self] wake in
+            // A session that is lost takes its locks along.
+            if case .listening = wake { self.map { $0.database.prober.wokeUp($0.name) } }
+            onWake(wake)
+        }
+        database.onReconnect { onWake(.reconnected) }
+    }
+
+    // MARK: - The port
+
+    public func exchange(_ exchange: Exchange) async throws(QueueFailure) -> ExchangeResult {
+        try await onWork { connection, statements async throws(QueueFailure) in
+            if exchange.claim != nil { try self.prove(statements) }
+            var pipeline: [Statement] = []
+            let settles: Int
+            do throws(MissingDeadLetterQueue) {
+                pipeline = try statements.settle(exchange.settlements)
+                settles = pipeline.count
+            } catch {
+                throw Self.missing(deadLetter: error.name)
+            }
+            if !exchange.lost.isEmpty { pipeline.append(statements.closeLost(exchange.lost)) }
+            if exchange.settlements.contains(where: \.outcome.rings) {
+                pipeline.append(Statement("select pgmqd.ring($1)", [.text(self.name.folded)]))
+            }
+            if let claim = exchange.claim { pipeline.append(statements.claim(claim)) }
+            // A claim may be lost by a crash where the fence notices; what it rides with may not.
+            let durable = exchange.settlements.isEmpty ? !statements.shape.hasLastReadAt : self.options.durable
+            let sent = Instant.now
+            let (rows, clock) = try await Self.call { () async throws(PostgresError) in
+                try await connection.transaction(pipeline, limits: self.database.limits(synchronousCommit: durable))
+            }
+            return ExchangeResult(
+                refused: Self.refused(exchange.settlements, rows[..<settles]),
+                claimed: exchange.claim == nil ? [] : rows.last.map(self.leases) ?? [],
+                clock: ServerTime.timestamp(clock),
+                sent: sent
+            )
+        }
+    }
+
+    public func renew(_ fences: [Fence]) async throws(QueueFailure) -> Renewals {
+        try await on(database.renewing) { connection, statements async throws(QueueFailure) in
+            let sent = Instant.now
+            let (rows, _) = try await Self.call { () async throws(PostgresError) in
+                try await connection.transaction(statements.renew(fences), limits: self.database.limits())
+            }
+            let renewed = Self.ids(rows[0])
+            let held = Self.ids(rows[1])
+            let results = fences.map { fence -> Renewal in
+                if renewed.contains(fence.messageID) { return .renewed }
+                return held.contains(fence.messageID) ? .skipped : .lost
+            }
+            return Renewals(results: results, sent: sent)
+        }
+    }
+
+    public func closePhantoms(holding held: [Delivery]) async throws(QueueFailure) {
+        try await onWork { connection, statements async throws(QueueFailure) in
+            _ = try await Self.call { () async throws(PostgresError) in
+                try await connection.transaction(
+                    [statements.closePhantoms(holding: held)],
+                    limits: self.database.limits()
+                )
+            }
+        }
+    }
+
+    public func probe() async throws(QueueFailure) -> Probe {
+        let table = try await onWork { _, statements async throws(QueueFailure) in statements.shape.table }
+        let member = Prober.Member(queue: name, table: table, onWake: onWake.withLock { $0 })
+        database.prober.fellAsleep(member)
+        return try await Self.call { () async throws(PostgresError) in
+            try await self.database.prober.probe(member, database: self.database)
+        }
+    }
+
+    public func fallAsleep() async throws(QueueFailure) -> Bool {
+        let shape = try await onWork { _, statements async throws(QueueFailure) in statements.shape }
+        guard database.listener.isHeard, shape.hasDoorbell || shape.hasNotify else { return false }
+        if shape.hasDoorbell {
+            try await Self.call { () async throws(PostgresError) in
+                try await self.database.listener.fallAsleep(self.name)
+            }
+        }
+        return true
+    }
+
+    public func wakeUp() async throws(QueueFailure) {
+        database.prober.wokeUp(name)
+        try await Self.call { () async throws(PostgresError) in
+            try await self.database.listener.wakeUp(self.name)
+        }
+    }
+
+    // MARK: - Shape
+
+    private func onWork<R: Sendable>(
+        _ body: @Sendable (Connection, QueueStatements) async throws(QueueFailure) -> R
+    ) async throws(QueueFailure) -> R {
+        try await on(database.work, body)
+    }
+
+    private func on<R: Sendable>(
+        _ pool: ConnectionPool,
+        _ body: @Sendable (Connection, QueueStatements) async throws(QueueFailure) -> R
+    ) async throws(QueueFailure) -> R {
+        let result = try await Self.call { () async throws(PostgresError) in
+            try await pool.use { connection async throws(PostgresError) -> Result<R, QueueFailure> in
+                do throws(QueueFailure) {
+                    return .success(try await body(connection, try await self.statements(on: connection)))
+                } catch {
+                    return .failure(error)
+                }
+            }
+        }
+        switch result {
+        case .success(let value):
+            return value
+        case .failure(let failure):
+            if failure.doubtsShape { state.withLock { $0.epoch = -1 } }
+            throw failure
+        }
+    }
+
+    private func statements(on connection: Connection) async throws(QueueFailure) -> QueueStatements {
+        let epoch = database.currentEpoch
+        if let known = state.withLock({ $0.epoch == epoch ? $0.statements : nil }) { return known }
+        let shape = try await Self.call { () async throws(PostgresError) in
+            try await QueueShape.load(
+                self.name,
+                deadLetter: self.options.deadLetter,
+                on: connection,
+                limits: self.database.limits()
+            )
+        }
+        guard let shape else {
+            throw .refused(
+                "queue \"\(name)\" does not exist; create it with `pgmqd migrate --create-queues` or select pgmq.create('\(name)')"
+            )
+        }
+        let statements = QueueStatements(queue: name, shape: shape, identity: database.identity, options: options)
+        state.withLock { state in
+            state.statements = statements
+            state.epoch = epoch
+            state.isProven = false
+        }
+        return statements
+    }
+
+    /// Before the first claim: nothing is taken that could not be put away.
+    private func prove(_ statements: QueueStatements) throws(QueueFailure) {
+        if state.withLock({ $0.isProven }) { return }
+        let shape = statements.shape
+        guard shape.hasJournal else {
+            throw .refused("schema pgmqd is missing or not whole; run `pgmqd migrate` as the owner of the database")
+        }
+        guard shape.deadLetterTable != nil else { throw Self.missing(deadLetter: options.deadLetter) }
+        guard shape.hasPrimaryKey, shape.hasTimeIndex else {
+            throw .refused(
+                """
+                queue "\(name)" has no index on \(shape.hasTimeIndex ? "msg_id" : "vt"), so every claim would read \
+                all of it; `pgmqd migrate` prints the statements that make the indexes
+                """
+            )
+        }
+        state.withLock { $0.isProven = true }
+    }
+
+    private static func missing(deadLetter: QueueName) -> QueueFailure {
+        .refused(
+            """
+            dead-letter queue "\(deadLetter)" does not exist; create it with `pgmqd migrate --create-queues` or \
+            select pgmq.create('\(deadLetter)')
+            """
+        )
+    }
+
+    private static func call<R: Sendable>(
+        _ body: () async throws(PostgresError) -> R
+    ) async throws(QueueFailure) -> R {
+        do throws(PostgresError) {
+            return try await body()
+        } catch {
+            throw QueueFailure(error)
+        }
+    }
+
+    // MARK: - Rows
+
+    private static func ids(_ rows: Rows) -> Set<Int64> {
+        Set((0..<rows.count).map { rows.int($0, 0) })
+    }
+
+    private static func refused(_ settlements: [Settlement], _ rows: ArraySlice<Rows>) -> Set<Fence> {
+        if rows.reduce(0, { $0 + $1.count }) == settlements.count { return [] }
+        let applied = rows.reduce(into: Set<Int64>()) { $0.formUnion(ids($1)) }
+        return Set(settlements.lazy.map(\.fence).filter { !applied.contains($0.messageID) })
+    }
+
+    private func leases(_ rows: Rows) -> [Lease] {
+        (0..<rows.count).map { row in
+            let size = Int(rows.int(row, 5))
+            return Lease(
+                delivery: Delivery(
+                    fence: Fence(
+                        messageID: rows.int(row, 0),
+                        readCount: Int32(truncatingIfNeeded: rows.int(row, 1)),
+                        readAt: ServerTime.timestamp(rows.timestamp(row, 3))
+                    ),
+                    enqueuedAt: ServerTime.timestamp(rows.timestamp(row, 2))
+                ),
+                body: rows.bytes(row, 6),
+                headers: rows.bytes(row, 7),
+                size: size,
+                isOversized: size > options.maxMessageBytes,
+                history: rows.bytes(row, 8).map(Self.history) ?? .none,
+                formerVT: ServerTime.timestamp(rows.timestamp(row, 4))
+            )
+        }
+    }
+
+    private static func history(_ json: [UInt8]) -> History {
+        struct Entry: Decodable {
+            let attempts: Int
+            let crashes: Int
+            let condemned: String?
+            let lastReason: String?
+        }
+        guard let entry = try? JSONDecoder().decode(Entry.self, from: Data(json)) else { return .none }
+        return History(
+            attempts: entry.attempts,
+            crashes: entry.crashes,
+            condemned: entry.condemned,
+            lastReason: entry.lastReason
+        )
+    }
+}
+
+extension Outcome {
+    /// Handing a message back rings: somebody else may be asleep.
+    var rings: Bool {
+        if case .released(let after) = self { after == .zero } else { false }
+    }
+}

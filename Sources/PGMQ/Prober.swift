@@ -1,0 +1,67 @@
+import Engine
+import Postgres
+import Synchronization
+
+/// One statement looks at all sleeping queues: an idle daemon of many queues asks no more often than one of a single.
+final class Prober: Sendable {
+    struct Member: Sendable {
+        let queue: QueueName
+        let table: String
+        let onWake: @Sendable (Wake) -> Void
+    }
+
+    private let sleepers = Mutex<[QueueName: Member]>([:])
+
+    func fellAsleep(_ member: Member) {
+        sleepers.withLock { $0[member.queue] = member }
+    }
+
+    func wokeUp(_ queue: QueueName) {
+        sleepers.withLock { _ = $0.removeValue(forKey: queue) }
+    }
+
+    /// Looks at this queue, and tells the others that sleep what it saw of them.
+    func probe(_ member: Member, database: Database) async throws(PostgresError) -> Probe {
+        let others = sleepers.withLock { $0.values.filter { $0.queue != member.queue } }
+        do throws(PostgresError) {
+            let probes = try await look([member] + others, database: database)
+            for (other, probe) in zip(others, probes.dropFirst()) { other.onWake(.probed(probe)) }
+            return probes[0]
+        } catch where error.kind == .server && !others.isEmpty {
+            // One of the others spoils it: a queue that was dropped, a right that was taken.
+            sleepers.withLock { $0 = [member.queue: member] }
+            return try await look([member], database: database)[0]
+        }
+    }
+
+    private func look(_ members: [Member], database: Database) async throws(PostgresError) -> [Probe] {
+        let columns = members.indices.map { index in
+            """
+            (select vt <= statement_timestamp() from \(members[index].table) order by vt limit 1),
+            (select extract(epoch from vt - clock_timestamp())::float8 from \(members[index].table)
+                where vt > statement_timestamp() order by vt limit 1),
+            $\(index + 1)::regclass in (select relation from writing)
+            """
+        }
+        let statement = Statement(
+            """
+            with writing as materialized (
+                select distinct relation from pg_locks
+                where locktype = 'relation' and mode = 'RowExclusiveLock' and granted and pid <> pg_backend_pid()
+            )
+            select \(columns.joined(separator: ",\n"))
+            """,
+            members.map { .text($0.table) }
+        )
+        let rows = try await database.work.use { connection async throws(PostgresError) in
+            try await connection.transaction([statement], limits: database.limits()).rows[0]
+        }
+        return members.indices.map { index in
+            Probe(
+                hasVisible: !rows.isNull(0, index * 3) && rows.bool(0, index * 3),
+                nextDue: rows.isNull(0, index * 3 + 1) ? nil : .seconds(max(0, rows.double(0, index * 3 + 1))),
+                hasWriters: rows.bool(0, index * 3 + 2)
+            )
+        }
+    }
+}

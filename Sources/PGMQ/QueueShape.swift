@@ -1,0 +1,78 @@
+import Postgres
+
+/// What the server's catalog says of one queue. Read when a connection is new, and again after errors that say that
+/// something has changed.
+struct QueueShape: Sendable {
+    /// Quoted, with the schema.
+    let table: String
+    let archive: String
+    let deadLetterTable: String?
+    /// PGMQ 1.10 and later. Without it the fence takes `enqueued_at`.
+    let hasLastReadAt: Bool
+    let isPartitioned: Bool
+    let isUnlogged: Bool
+    let hasPrimaryKey: Bool
+    let hasTimeIndex: Bool
+    let archiveHasLastReadAt: Bool
+    let hasJournal: Bool
+    let hasDoorbell: Bool
+    /// PGMQ's own trigger stands, and its throttle row too: without that it is silent.
+    let hasNotify: Bool
+
+    static func load(
+        _ queue: QueueName,
+        deadLetter: QueueName?,
+        on connection: Connection,
+        limits: Limits
+    ) async throws(PostgresError) -> QueueShape? {
+        let statement = Statement(
+            """
+            select
+                exists(select from pg_attribute where attrelid = c.oid and attname = 'last_read_at' and not attisdropped),
+                c.relkind = 'p',
+                c.relpersistence = 'u',
+                exists(select from pg_index i where i.indrelid = c.oid and i.indisvalid
+                    and (select attname from pg_attribute where attrelid = c.oid and attnum = i.indkey[0]) = 'msg_id'),
+                exists(select from pg_index i where i.indrelid = c.oid and i.indisvalid
+                    and (select attname from pg_attribute where attrelid = c.oid and attnum = i.indkey[0]) = 'vt'),
+                exists(select from pg_attribute a join pg_class k on a.attrelid = k.oid
+                    where k.relnamespace = c.relnamespace and k.relname = $2 and a.attname = 'last_read_at'),
+                to_regclass('pgmqd.journal') is not null,
+                exists(select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+                    join pg_namespace n on n.oid = p.pronamespace
+                    where t.tgrelid = c.oid and n.nspname = 'pgmqd' and p.proname = 'doorbell'
+                    and t.tgenabled in ('O', 'A')),
+                exists(select from pg_trigger t where t.tgrelid = c.oid
+                    and t.tgname = 'trigger_notify_queue_insert_listeners' and t.tgenabled in ('O', 'A')),
+                exists(select from pg_class k where k.relnamespace = c.relnamespace and k.relname = $3)
+            from pg_class c join pg_namespace s on s.oid = c.relnamespace
+            where s.nspname = 'pgmq' and c.relname = $1 and c.relkind in ('r', 'p')
+            """,
+            [.text(queue.table), .text(queue.archive), .text(deadLetter?.table ?? "")]
+        )
+        let rows = try await connection.transaction([statement], limits: limits).rows[0]
+        guard rows.count == 1 else { return nil }
+        let table = try await connection.quote(identifier: queue.table)
+        let archive = try await connection.quote(identifier: queue.archive)
+        let deadLetterTable: String?
+        if let deadLetter, rows.bool(0, 9) {
+            deadLetterTable = "pgmq." + (try await connection.quote(identifier: deadLetter.table))
+        } else {
+            deadLetterTable = nil
+        }
+        return QueueShape(
+            table: "pgmq." + table,
+            archive: "pgmq." + archive,
+            deadLetterTable: deadLetterTable,
+            hasLastReadAt: rows.bool(0, 0),
+            isPartitioned: rows.bool(0, 1),
+            isUnlogged: rows.bool(0, 2),
+            hasPrimaryKey: rows.bool(0, 3),
+            hasTimeIndex: rows.bool(0, 4),
+            archiveHasLastReadAt: rows.bool(0, 5),
+            hasJournal: rows.bool(0, 6),
+            hasDoorbell: rows.bool(0, 7),
+            hasNotify: rows.bool(0, 8)
+        )
+    }
+}

@@ -1,0 +1,197 @@
+import Engine
+import Postgres
+
+extension QueueStatements {
+    /// The statements that write these outcomes; each returns the `msg_id`s for which the fence held.
+    ///
+    /// - Throws: ``MissingDeadLetterQueue`` where one is needed and there is none.
+    func settle(_ settlements: [Settlement]) throws(MissingDeadLetterQueue) -> [Statement] {
+        // Rows are locked in the order of the parameters: the join is a loop over them.
+        let settlements = settlements.sorted { $0.fence.messageID < $1.fence.messageID }
+        var statements: [Statement] = []
+        let done = settlements.filter { $0.outcome == .done }
+        if !done.isEmpty { statements.append(settleDone(done)) }
+        let dead = settlements.filter(\.outcome.isDeadLetter)
+        if !dead.isEmpty { statements.append(try deadLetter(dead)) }
+        let delayed = settlements.filter { $0.outcome != .done && !$0.outcome.isDeadLetter }
+        if !delayed.isEmpty { statements.append(delay(delayed)) }
+        return statements
+    }
+
+    private func settleDone(_ settlements: [Settlement]) -> Statement {
+        let leases = leaseArrays(settlements.map(\.fence))
+        let source = "unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)"
+        let journaled = settlements.contains { $0.delivery.isJournaled }
+        guard journaled || options.archives else {
+            return Statement("delete from \(shape.table) q using \(source) where \(fence) returning q.msg_id", leases)
+        }
+        var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*)"]
+        if options.archives {
+            let lastRead = shape.hasLastReadAt && shape.archiveHasLastReadAt ? ", last_read_at" : ""
+            ctes.append(
+                """
+                kept as (
+                    insert into \(shape.archive) (msg_id, read_ct, enqueued_at\(lastRead), vt, message, headers)
+                    select msg_id, read_ct, enqueued_at\(lastRead), vt, message, headers from gone
+                )
+                """
+            )
+        }
+        var parameters = leases
+        if journaled {
+            ctes.append(pruned(queue: "$4"))
+            parameters.append(.text(queue.folded))
+        }
+        return Statement("with \(ctes.joined(separator: ", ")) select msg_id from gone", parameters)
+    }
+
+    /// The journal of a message goes with it.
+    private func pruned(queue parameter: String) -> String {
+        """
+        pruned as (
+            delete from pgmqd.journal j using gone g
+            where j.queue = \(parameter) and j.msg_id = g.msg_id and j.enqueued_at = g.enqueued_at
+        )
+        """
+    }
+
+    // MARK: - Delaying
+
+    private func delay(_ settlements: [Settlement]) -> Statement {
+        Statement(
+            """
+            with moved as (
+                update \(shape.table) q set vt = clock_timestamp() + l.delay * interval '1 microsecond'
+                from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bigint[], $5::text[], $6::int[], $7::bigint[], \
+            $8::text[]) as l(msg_id, read_ct, read_at, delay, outcome, attempt, duration_ms, reason)
+                where \(fence)
+                returning q.msg_id, q.enqueued_at, q.read_ct, l.outcome, nullif(l.attempt, 0) as attempt,
+                    nullif(l.duration_ms, -1) as duration_ms, l.reason
+            ), written as (
+                insert into pgmqd.journal as j (queue, msg_id, enqueued_at, read_ct, daemon, host, version,
+                    closed_at, outcome, attempt, duration_ms, reason)
+                select $9, msg_id, enqueued_at, read_ct, $10, $11, $12, clock_timestamp(), outcome, attempt,
+                    duration_ms, reason
+                from moved where read_ct > 1 or attempt is not null or outcome = 'condemned'
+                on conflict (queue, msg_id, enqueued_at, read_ct) do update
+                set closed_at = excluded.closed_at, outcome = excluded.outcome, attempt = excluded.attempt,
+                    duration_ms = excluded.duration_ms, reason = excluded.reason
+            ), trimmed as (
+                delete from pgmqd.journal j using moved m
+                where j.queue = $9 and j.msg_id = m.msg_id and j.enqueued_at = m.enqueued_at and m.read_ct > 20
+                    and (j.attempt <= m.attempt - 20
+                        or (j.attempt is null and j.outcome <> 'condemned' and j.read_ct <= m.read_ct - 20))
+            )
+            select msg_id from moved
+            """,
+            leaseArrays(settlements.map(\.fence)) + [
+                .ints(settlements.map { $0.outcome.delay.inMicroseconds }),
+                .texts(settlements.map { $0.attempt?.kind.rawValue ?? $0.outcome.word }),
+                .int4s(settlements.map { Int32($0.attempt?.number ?? 0) }),
+                .ints(settlements.map { $0.attempt.map { $0.duration.inMicroseconds / 1000 } ?? -1 }),
+                .texts(settlements.map { Reason.storable($0.attempt?.reason ?? $0.outcome.reason) }),
+                .text(queue.folded), .text(identity.daemon), .text(identity.host), .text(identity.version),
+            ]
+        )
+    }
+
+    // MARK: - Dead-lettering
+
+    /// Deletes first, and sends what it deleted: run twice, it makes one copy.
+    private func deadLetter(_ settlements: [Settlement]) throws(MissingDeadLetterQueue) -> Statement {
+        guard let target = shape.deadLetterTable else { throw MissingDeadLetterQueue(name: options.deadLetter) }
+        let utc = #"'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"#
+        return Statement(
+            """
+            with gone as (
+                delete from \(shape.table) q
+                using unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::int[], $6::text[], \
+            $7::bigint[]) as l(msg_id, read_ct, read_at, reason, attempt, kind, duration_ms)
+                where \(fence)
+                returning q.msg_id, q.read_ct, q.enqueued_at, q.message, q.headers, l.reason, l.attempt, l.kind,
+                    l.duration_ms
+            ), sent as (
+                insert into \(target) (vt, message, headers)
+                select clock_timestamp(), g.message,
+                    case when g.headers is null then '{}' when jsonb_typeof(g.headers) = 'object' then g.headers
+                        else jsonb_build_object('x-pgmqd-headers', g.headers) end
+                    || jsonb_build_object('x-pgmqd', jsonb_build_object(
+                        'queue', $8::text, 'msg_id', g.msg_id, 'read_ct', g.read_ct,
+                        'enqueued_at', to_char(g.enqueued_at at time zone 'UTC', \(utc)),
+                        'dead_lettered_at', to_char(clock_timestamp() at time zone 'UTC', \(utc)),
+                        'reason', g.reason,
+                        'attempts', coalesce((
+                            select jsonb_agg(jsonb_build_object('number', j.attempt, 'outcome', j.outcome,
+                                'at', to_char(j.closed_at at time zone 'UTC', \(utc)), 'duration_ms', j.duration_ms,
+                                'reason', j.reason, 'host', j.host, 'version', j.version) order by j.attempt)
+                            from pgmqd.journal j
+                            where j.queue = $8 and j.msg_id = g.msg_id and j.enqueued_at = g.enqueued_at
+                                and j.attempt is not null and j.read_ct < g.read_ct
+                        ), '[]') || case when g.attempt = 0 then '[]' else jsonb_build_array(jsonb_build_object(
+                            'number', g.attempt, 'outcome', g.kind, 'duration_ms', g.duration_ms,
+                            'at', to_char(clock_timestamp() at time zone 'UTC', \(utc)),
+                            'reason', g.reason, 'host', $9::text, 'version', $10::text)) end
+                    ))
+                from gone g order by g.msg_id
+            ), \(pruned(queue: "$8"))
+            select msg_id from gone
+            """,
+            leaseArrays(settlements.map(\.fence)) + [
+                .texts(settlements.map { Reason.storable($0.outcome.reason) }),
+                .int4s(settlements.map { Int32($0.attempt?.number ?? 0) }),
+                .texts(settlements.map { $0.attempt?.kind.rawValue ?? "" }),
+                .ints(settlements.map { $0.attempt.map { $0.duration.inMicroseconds / 1000 } ?? 0 }),
+                .text(queue.folded), .text(identity.host), .text(identity.version),
+            ]
+        )
+    }
+}
+
+struct MissingDeadLetterQueue: Error {
+    let name: QueueName
+}
+
+extension Outcome {
+    var isDeadLetter: Bool {
+        if case .deadLetter = self { true } else { false }
+    }
+
+    var delay: Duration {
+        switch self {
+        case .done, .deadLetter: .zero
+        case .retry(let after, _), .snooze(let after), .released(let after), .condemned(_, let after): after
+        }
+    }
+
+    /// As the journal writes it.
+    var word: String {
+        switch self {
+        case .done: "done"
+        case .retry: "retry"
+        case .deadLetter: "dead_letter"
+        case .snooze: "snooze"
+        case .released: "released"
+        case .condemned: "condemned"
+        }
+    }
+
+    var reason: String? {
+        switch self {
+        case .retry(_, let reason), .deadLetter(let reason), .condemned(let reason, _): reason
+        case .done, .snooze, .released: nil
+        }
+    }
+}
+
+/// A reason as PostgreSQL takes it: no NUL, at most 8 kB. (A Swift string is valid UTF-8 already.)
+enum Reason {
+    static let limit = 8 << 10
+
+    static func storable(_ text: String?) -> String? {
+        guard let text else { return nil }
+        let clean = text.utf8.contains(0) ? text.filter { $0 != "\0" } : text
+        guard clean.utf8.count > limit else { return clean }
+        // A character cut in two becomes a replacement character, which is valid.
+        return String(decoding: clean.utf8.prefix(limit - 3), as: UTF8.self) + "…"
+    }
+}

@@ -1,0 +1,181 @@
+import Engine
+import Postgres
+
+/// The SQL of one queue. Identifiers are quoted by libpq; everything else is a parameter.
+struct QueueStatements: Sendable {
+    let queue: QueueName
+    let shape: QueueShape
+    let identity: DaemonIdentity
+    let options: QueueOptions
+
+    /// The column that stands in the fence beside `msg_id` and `read_ct`.
+    var readAt: String { shape.hasLastReadAt ? "last_read_at" : "enqueued_at" }
+
+    /// On the table's rows `q` and the leases' rows `l`.
+    var fence: String { "q.msg_id = l.msg_id and q.read_ct = l.read_ct and q.\(readAt) = l.read_at" }
+
+    /// A row is found again by where it lies, but for partitions, which have the same places.
+    private var sameRow: String { shape.isPartitioned ? "q.msg_id = p.msg_id" : "q.ctid = p.place" }
+
+    // MARK: - Claiming
+
+    func claim(_ claim: Claim) -> Statement {
+        Statement(
+            """
+            with picked as materialized (
+                select msg_id, vt as former_vt, ctid as place from \(shape.table)
+                where vt >= $1 and vt <= statement_timestamp()
+                order by vt limit $2 for update skip locked
+            ), claimed as (
+                update \(shape.table) q
+                set vt = clock_timestamp() + make_interval(secs => $3), read_ct = q.read_ct + 1\
+            \(shape.hasLastReadAt ? ", last_read_at = clock_timestamp()" : "")
+                from picked p where \(sameRow)
+                returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt) as read_at, p.former_vt,
+                    q.message::text as body, q.headers::text as headers
+            ), opened as (
+                insert into pgmqd.journal (queue, msg_id, enqueued_at, read_ct, daemon, host, version)
+                select $4, msg_id, enqueued_at, read_ct, $5, $6, $7 from claimed where read_ct > 1
+                on conflict do nothing
+            )
+            select msg_id, read_ct, enqueued_at, read_at, former_vt,
+                coalesce(octet_length(body), 0) + coalesce(octet_length(headers), 0) as size,
+                case when coalesce(octet_length(body), 0) + coalesce(octet_length(headers), 0) <= $8 then body end,
+                case when coalesce(octet_length(body), 0) + coalesce(octet_length(headers), 0) <= $8 then headers end,
+                case when c.read_ct > 1 then (
+                    select json_build_object(
+                        'attempts', coalesce(max(j.attempt), 0),
+                        'crashes', count(*) filter (where j.outcome is null),
+                        'condemned', max(j.reason) filter (where j.outcome = 'condemned'),
+                        'lastReason', (array_agg(j.reason order by j.read_ct desc)
+                            filter (where j.attempt is not null))[1]
+                    )::text
+                    from pgmqd.journal j
+                    where j.queue = $4 and j.msg_id = c.msg_id and j.enqueued_at = c.enqueued_at
+                ) end
+            from claimed c order by former_vt
+            """,
+            [
+                .timestamp(ServerTime.microseconds(claim.floor ?? .distantPast)),
+                .int(Int64(claim.limit)),
+                .double(options.visibilityTimeout.inSeconds),
+                .text(queue.folded), .text(identity.daemon), .text(identity.host), .text(identity.version),
+                .int(Int64(options.maxMessageBytes)),
+            ]
+        )
+    }
+
+    // MARK: - Renewing
+
+    /// Two statements: what was extended, and what the fence still holds for. What is only in the second was locked
+    /// by somebody at that moment, and is not lost.
+    func renew(_ fences: [Fence]) -> [Statement] {
+        let leases = leaseArrays(fences)
+        return [
+            Statement(
+                """
+                with l as (select * from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)),
+                p as materialized (
+                    select q.msg_id, q.ctid as place from l join \(shape.table) q on \(fence)
+                    order by q.msg_id for update of q skip locked
+                )
+                update \(shape.table) q set vt = greatest(q.vt, clock_timestamp() + make_interval(secs => $4))
+                from p where \(sameRow) returning q.msg_id
+                """,
+                leases + [.double(options.visibilityTimeout.inSeconds)]
+            ),
+            Statement(
+                """
+                select q.msg_id from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)
+                join \(shape.table) q on \(fence)
+                """,
+                leases
+            ),
+        ]
+    }
+
+    func leaseArrays(_ fences: [Fence]) -> [Parameter] {
+        [
+            .ints(fences.map(\.messageID)),
+            .int4s(fences.map(\.readCount)),
+            .timestamps(fences.map { ServerTime.microseconds($0.readAt) }),
+        ]
+    }
+
+    // MARK: - Journal
+
+    func closeLost(_ deliveries: [Delivery]) -> Statement {
+        Statement(
+            """
+            update pgmqd.journal j set outcome = 'lost', closed_at = clock_timestamp()
+            from unnest($2::bigint[], $3::int[], $4::timestamptz[]) as l(msg_id, read_ct, enqueued_at)
+            where j.queue = $1 and j.msg_id = l.msg_id and j.enqueued_at = l.enqueued_at and j.read_ct = l.read_ct
+                and j.outcome is null
+            """,
+            [.text(queue.folded)] + deliveryArrays(deliveries)
+        )
+    }
+
+    func closePhantoms(holding held: [Delivery]) -> Statement {
+        Statement(
+            """
+            update pgmqd.journal j set outcome = 'phantom', closed_at = clock_timestamp()
+            where j.queue = $1 and j.daemon = $5 and j.outcome is null and not exists (
+                select from unnest($2::bigint[], $3::int[], $4::timestamptz[]) as l(msg_id, read_ct, enqueued_at)
+                where j.msg_id = l.msg_id and j.enqueued_at = l.enqueued_at and j.read_ct = l.read_ct
+            )
+            """,
+            [.text(queue.folded)] + deliveryArrays(held) + [.text(identity.daemon)]
+        )
+    }
+
+    private func deliveryArrays(_ deliveries: [Delivery]) -> [Parameter] {
+        [
+            .ints(deliveries.map(\.fence.messageID)),
+            .int4s(deliveries.map(\.fence.readCount)),
+            .timestamps(deliveries.map { ServerTime.microseconds($0.enqueuedAt) }),
+        ]
+    }
+
+    // MARK: - Sleeping
+
+    static let lockKey = "hashtextextended('pgmqd:' || $1, 0)"
+}
+
+/// Who we are, in the journal.
+public struct DaemonIdentity: Sendable, Equatable {
+    /// New with every start: rows that an earlier life left open are crashes, not ours to close.
+    public let daemon: String
+    public let host: String
+    public let version: String
+
+    public init(daemon: String, host: String, version: String) {
+        self.daemon = daemon
+        self.host = host
+        self.version = version
+    }
+}
+
+/// What of a queue's configuration its SQL depends on.
+public struct QueueOptions: Sendable, Equatable {
+    public var visibilityTimeout: Duration
+    public var maxMessageBytes: Int
+    public var archives: Bool
+    /// false: a settlement's commit returns before it is on the disk.
+    public var durable: Bool
+    public var deadLetter: QueueName
+
+    public init(
+        visibilityTimeout: Duration,
+        maxMessageBytes: Int,
+        archives: Bool,
+        durable: Bool,
+        deadLetter: QueueName
+    ) {
+        self.visibilityTimeout = visibilityTimeout
+        self.maxMessageBytes = maxMessageBytes
+        self.archives = archives
+        self.durable = durable
+        self.deadLetter = deadLetter
+    }
+}

@@ -1,0 +1,105 @@
+import Migrations
+import Postgres
+
+/// Our own schema in the database: what `pgmqd migrate` does. Idempotent, versioned, under an advisory lock.
+public struct Schema: Sendable {
+    let connection: Connection
+
+    public init(_ connection: Connection) {
+        self.connection = connection
+    }
+
+    private static let deadline: Duration = .seconds(60)
+    /// Of the advisory lock under which migrations run: one at a time in a database.
+    private static let lockKey = 0x70676d7164
+
+    /// The whole of it as a script, for those who let nobody but themselves change a database.
+    public static func script() -> String {
+        Migration.all.map { "-- migration \($0.version)\n\($0.sql)\n\(record($0))" }.joined(separator: "\n")
+    }
+
+    private static func record(_ migration: Migration) -> String {
+        "insert into pgmqd.migration (version) values (\(migration.version)) on conflict do nothing;\n"
+    }
+
+    /// - Returns: the versions applied now, none where all had been.
+    public func migrate() async throws(PostgresError) -> [Int] {
+        _ = try await connection.run([Statement("select pg_advisory_lock(\(Self.lockKey))")], deadline: Self.deadline)
+        let applied = try await appliedVersions()
+        let missing = Migration.all.filter { !applied.contains($0.version) }
+        for migration in missing {
+            _ = try await connection.script(migration.sql + Self.record(migration), deadline: Self.deadline)
+        }
+        _ = try await connection.run([Statement("select pg_advisory_unlock(\(Self.lockKey))")], deadline: Self.deadline)
+        return missing.map(\.version)
+    }
+
+    private func appliedVersions() async throws(PostgresError) -> Set<Int> {
+        let exists = try await connection.run(
+            [Statement("select to_regclass('pgmqd.migration') is not null")],
+            deadline: Self.deadline
+        )[0].bool(0, 0)
+        guard exists else { return [] }
+        let rows = try await connection.run([Statement("select version from pgmqd.migration")], deadline: Self.deadline)[0]
+        return Set((0..<rows.count).map { Int(rows.int($0, 0)) })
+    }
+
+    // MARK: - Queues
+
+    /// Hangs our doorbell on a queue's inserts. Needs the table's owner.
+    /// - Returns: false where it hung there already.
+    public func hangDoorbell(on queue: QueueName) async throws(PostgresError) -> Bool {
+        let exists = try await connection.run(
+            [
+                Statement(
+                    """
+                    select exists(select from pg_trigger t join pg_class c on c.oid = t.tgrelid
+                        join pg_namespace n on n.oid = c.relnamespace
+                        where n.nspname = 'pgmq' and c.relname = $1 and t.tgname = 'pgmqd_doorbell')
+                    """,
+                    [.text(queue.table)]
+                )
+            ],
+            deadline: Self.deadline
+        )[0].bool(0, 0)
+        guard !exists else { return false }
+        let table = try await connection.quote(identifier: queue.table)
+        let name = try await connection.quote(literal: queue.folded)
+        let trigger = Statement(
+            """
+            create trigger pgmqd_doorbell after insert on pgmq.\(table)
+            for each statement execute function pgmqd.doorbell(\(name))
+            """
+        )
+        // The lock it takes stands behind every sender: it gives way rather than make them wait.
+        _ = try await connection.transaction([trigger], limits: Limits(deadline: .seconds(10), lockTimeout: .seconds(2)))
+        return true
+    }
+
+    /// - Returns: false where the queue was there already.
+    public func create(_ queue: QueueName) async throws(PostgresError) -> Bool {
+        let rows = try await connection.run(
+            [Statement("select to_regclass('pgmq.' || quote_ident($1)) is not null", [.text(queue.table)])],
+            deadline: Self.deadline
+        )[0]
+        guard !rows.bool(0, 0) else { return false }
+        _ = try await connection.run([Statement("select pgmq.create($1)", [.text(queue.written)])], deadline: Self.deadline)
+        return true
+    }
+
+    /// The indexes that a partitioned queue needs and PGMQ does not make, as statements to be run by hand: on a large
+    /// table they take time and locks, which is its owner's to choose.
+    public func missingIndexes(of queue: QueueName) async throws(PostgresError) -> [String] {
+        let shape = try await QueueShape.load(
+            queue,
+            deadLetter: nil,
+            on: connection,
+            limits: Limits(deadline: Self.deadline)
+        )
+        guard let shape else { return [] }
+        var statements: [String] = []
+        if !shape.hasPrimaryKey { statements.append("create index on \(shape.table) (msg_id);") }
+        if !shape.hasTimeIndex { statements.append("create index on \(shape.table) (vt);") }
+        return statements
+    }
+}

@@ -1,0 +1,164 @@
+import Engine
+import Foundation
+import Logging
+import PGMQ
+import ServiceLifecycle
+import Systemd
+
+/// A worker daemon: a configuration and its handlers, assembled as one group of services.
+///
+/// The array of services is their order: each may use those before it, and is stopped before them.
+public struct Daemon: Sendable {
+    public static let version = "0.1.0"
+
+    private let configuration: Configuration
+    private let manager: ServiceManager
+    private let logger: Logger
+    private let database: PGMQ.Database
+    private let consumers: [QueueConsumer]
+
+    /// - Throws: ``StartError`` if a handler cannot be had.
+    public init(
+        configuration: Configuration,
+        handlers: HandlerRegistry = HandlerRegistry(),
+        manager: ServiceManager = .fromEnvironment(),
+        logger: Logger
+    ) throws(StartError) {
+        self.configuration = configuration
+        self.manager = manager
+        self.logger = logger
+        let identity = DaemonIdentity(
+            daemon: UUID().uuidString.lowercased(),
+            host: ProcessInfo.processInfo.hostName,
+            version: Self.version
+        )
+        let database = PGMQ.Database(
+            settings: .init(
+                url: configuration.database.url.value,
+                listenURL: configuration.database.listenURL?.value,
+                callDeadline: configuration.database.callDeadline
+            ),
+            identity: identity,
+            logger: logger
+        )
+        self.database = database
+        var consumers: [QueueConsumer] = []
+        for queue in configuration.queues {
+            let port = PGMQQueue(name: QueueName(queue.writtenName), options: QueueOptions(queue), database: database)
+            let consumer = QueueConsumer(
+                policy: QueuePolicy(queue, share: configuration.daemon.maxInflightBytes / configuration.queues.count),
+                queue: port,
+                handler: try handlers.handler(for: queue),
+                logger: logger
+            )
+            port.connect { [weak consumer] wake in consumer?.wake(wake) }
+            consumers.append(consumer)
+        }
+        self.consumers = consumers
+    }
+
+    /// Runs until a signal stops it.
+    ///
+    /// - Throws: ``StartError`` where the configuration turns out to be wrong.
+    public func run() async throws {
+        logger.notice(
+            "starting",
+            metadata: [
+                "version": "\(Self.version)",
+                "queues": "\(consumers.map(\.name).joined(separator: ","))",
+                "workers": "\(configuration.queues.reduce(0) { $0 + $1.workers })",
+                "connections": "\(4)",
+            ]
+        )
+        let consuming = ConsumerService(consumers: consumers, grace: configuration.daemon.shutdownGrace)
+        let reporter = Reporter(
+            manager: manager,
+            database: database,
+            consumers: consumers,
+            callDeadline: configuration.database.callDeadline,
+            logger: logger
+        )
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(service: DatabaseService(database: database)),
+                    .init(service: StartCheck(database: database)),
+                    .init(service: reporter),
+                    .init(service: consuming, successTerminationBehavior: .gracefullyShutdownGroup),
+                ],
+                logger: logger[quiet: .warning]
+            )
+        )
+        let signals = Signals { signal in
+            switch signal {
+            case .stop(let isFirst):
+                if isFirst {
+                    reporter.stopping(grace: configuration.daemon.shutdownGrace)
+                    Task { await group.triggerGracefulShutdown() }
+                } else {
+                    consuming.stopNow()
+                }
+            case .quiet:
+                logger.notice("quiet: nothing new is claimed until SIGCONT")
+                for consumer in consumers { consumer.quiet() }
+            case .resume:
+                for consumer in consumers { consumer.resume() }
+            case .dump:
+                reporter.dump()
+            case .reload:
+                logger.warning("this version does not reload; restart to apply a changed configuration")
+            }
+        }
+        defer { signals.cancel() }
+        try await group.run()
+        logger.notice("stopped")
+    }
+}
+
+extension Logger {
+    /// Its own events at this level and above only.
+    subscript(quiet level: Logger.Level) -> Logger {
+        var copy = self
+        copy.logLevel = max(logLevel, level)
+        return copy
+    }
+}
+
+extension QueueOptions {
+    init(_ queue: QueueConfiguration) {
+        self.init(
+            visibilityTimeout: queue.visibilityTimeout,
+            maxMessageBytes: queue.maxMessageBytes,
+            archives: queue.onSuccess == .archive,
+            durable: queue.durable,
+            deadLetter: QueueName(queue.deadLetter)
+        )
+    }
+}
+
+extension QueuePolicy {
+    /// - Parameter share: the bytes that this queue may hold of those for all.
+    init(_ queue: QueueConfiguration, share: Int) {
+        self.init(
+            name: queue.name,
+            workers: queue.workers,
+            visibilityTimeout: queue.visibilityTimeout,
+            handlerTimeout: queue.handlerTimeout,
+            retry: queue.retry,
+            maxCrashes: queue.maxCrashes,
+            runsInProcess: queue.handler.runsInProcess,
+            maxMessageBytes: queue.maxMessageBytes,
+            maxInflightBytes: share,
+            pollInterval: queue.pollInterval
+        )
+    }
+}
+
+extension HandlerConfiguration {
+    var runsInProcess: Bool {
+        switch self {
+        case .command, .discard: false
+        case .swift: true
+        }
+    }
+}

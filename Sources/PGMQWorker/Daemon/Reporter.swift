@@ -1,0 +1,177 @@
+import Engine
+import Logging
+import PGMQ
+import ServiceLifecycle
+import Synchronization
+import Systemd
+
+/// Tells the service manager how things are: READY, STATUS, and WATCHDOG as long as every loop proves that it turns.
+final class Reporter: Service {
+    private struct State {
+        var isReady = false
+        var stopDeadline: Instant?
+        var stuck: Set<String> = []
+        var lastStatus = ""
+    }
+
+    /// How often the status line may change.
+    private static let statusInterval: Duration = .seconds(5)
+
+    private let manager: ServiceManager
+    private let database: PGMQ.Database
+    private let consumers: [QueueConsumer]
+    private let callDeadline: Duration
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    init(
+        manager: ServiceManager,
+        database: PGMQ.Database,
+        consumers: [QueueConsumer],
+        callDeadline: Duration,
+        logger: Logger
+    ) {
+        self.manager = manager
+        self.database = database
+        self.consumers = consumers
+        self.callDeadline = callDeadline
+        self.logger = logger
+    }
+
+    /// Goes on while the consumers drain: it is stopped after them.
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            await self.report()
+        }
+    }
+
+    private func report() async {
+        let interval = min(manager.watchdogInterval.map { $0 / 2 } ?? Self.statusInterval, Self.statusInterval)
+        while !Task.isCancelled {
+            let asked = Instant.now
+            for consumer in consumers { consumer.requestTurn() }
+            // The first turns make it ready; later ones are waited for no longer than the watchdog allows.
+            try? await Task.sleep(for: state.withLock { $0.isReady } ? interval : .milliseconds(5))
+            let stuck = self.stuck(since: asked, interval: interval)
+            tell(stuck)
+        }
+    }
+
+    private func tell(_ stuck: Set<String>) {
+        let news = state.withLock { state -> (ready: Bool, fresh: Set<String>) in
+            let fresh = stuck.subtracting(state.stuck)
+            let ready = !state.isReady && stuck.isEmpty
+            if ready { state.isReady = true }
+            if state.isReady { state.stuck = stuck }
+            return (ready, fresh)
+        }
+        let status = statusLine()
+        if news.ready {
+            manager.ready(status: status)
+            logger.notice("ready", metadata: ["status": "\(status)"])
+        }
+        guard state.withLock({ $0.isReady }) else { return }
+        let changed = state.withLock { state in
+            defer { state.lastStatus = status }
+            return state.lastStatus != status
+        }
+        if changed { manager.status(status) }
+        for loop in news.fresh {
+            logger.critical("loop does not turn; the watchdog is not fed", metadata: ["loop": "\(loop)"])
+        }
+        if stuck.isEmpty { _ = manager.watchdog() }
+        if let deadline = state.withLock({ $0.stopDeadline }), deadline > .now {
+            manager.extendTimeout(.seconds(15))
+        }
+    }
+
+    /// The loops that have not turned. A call to the database may take its deadline, and while the database is away,
+    /// which is declared and told, as long as it takes.
+    private func stuck(since asked: Instant, interval: Duration) -> Set<String> {
+        var stuck: Set<String> = []
+        let isAway = database.availability.outage != nil || !database.availability.isConnected
+        let patience = callDeadline * 4 + interval
+        for consumer in consumers {
+            let pulse = consumer.pulse
+            let turned = pulse.lastTurn.map { $0 >= asked - interval } ?? false
+            let atWork = pulse.busy == QueueConsumer.pumps && (isAway || pulse.busySince.map { .now - $0 < patience } ?? true)
+            if !turned, !atWork { stuck.insert(consumer.name) }
+            if let since = pulse.renewingSince, !isAway, .now - since > patience { stuck.insert("\(consumer.name) renewal") }
+        }
+        if let turned = database.listenerTurned, !isAway, .now - turned > PGMQ.Database.listenerInterval + patience {
+            if database.isListenerConnected { stuck.insert("listener") }
+        }
+        return stuck
+    }
+
+    // MARK: - Text
+
+    func stopping(grace: Duration) {
+        state.withLock { $0.stopDeadline = .now + grace + QueueConsumer.flushAllowance }
+        manager.stopping(status: "Stopping; running handlers have \(grace)")
+        logger.notice("stopping", metadata: ["grace": "\(grace)"])
+    }
+
+    private func statusLine() -> String {
+        let snapshots = consumers.map { $0.snapshot() }
+        let running = snapshots.reduce(0) { $0 + $1.runs.count }
+        let workers = snapshots.reduce(0) { $0 + $1.workers }
+        var parts: [String] = []
+        if let deadline = state.withLock({ $0.stopDeadline }) {
+            let left = max(0, Int((deadline - .now).components.seconds))
+            parts.append("Stopping: \(running) handlers running, at most \(left) s left")
+        } else if let outage = database.availability.outage {
+            parts.append("Waiting for PostgreSQL since \(outage.lasting.components.seconds) s: \(outage.reason)")
+        } else {
+            parts.append("Processing \(running)/\(workers) in \(snapshots.count) queues")
+        }
+        let counters = snapshots.map(\.counters)
+        parts.append("done \(counters.reduce(0) { $0 + $1.done })")
+        for (word, count) in [
+            ("retried", counters.reduce(0) { $0 + $1.retried }),
+            ("dead-lettered", counters.reduce(0) { $0 + $1.deadLettered }),
+            ("lost", counters.reduce(0) { $0 + $1.lost }),
+        ] where count > 0 {
+            parts.append("\(word) \(count)")
+        }
+        for snapshot in snapshots {
+            if let reason = snapshot.paused { parts.append("\(snapshot.queue) paused: \(reason)") }
+        }
+        if !database.isListening, database.availability.isConnected { parts.append("polling, LISTEN is deaf") }
+        return parts.joined(separator: "; ")
+    }
+
+    /// What every worker is doing, to the log.
+    func dump() {
+        for consumer in consumers {
+            let snapshot = consumer.snapshot()
+            logger.notice(
+                "queue",
+                metadata: [
+                    "queue": "\(snapshot.queue)",
+                    "running": "\(snapshot.runs.count)/\(snapshot.workers)",
+                    "waiting": "\(snapshot.waiting)",
+                    "unsettled": "\(snapshot.unsettled)",
+                    "done": "\(snapshot.counters.done)",
+                    "retried": "\(snapshot.counters.retried)",
+                    "dead_lettered": "\(snapshot.counters.deadLettered)",
+                    "released": "\(snapshot.counters.released)",
+                    "lost": "\(snapshot.counters.lost)",
+                    "asleep": "\(snapshot.isAsleep)",
+                    "paused": "\(snapshot.paused ?? "no")",
+                ]
+            )
+            for run in snapshot.runs {
+                logger.notice(
+                    "worker",
+                    metadata: [
+                        "worker": "\(snapshot.queue)-\(run.worker)",
+                        "msg_id": "\(run.messageID)",
+                        "attempt": "\(run.attempt)",
+                        "running": "\(run.running)",
+                    ]
+                )
+            }
+        }
+    }
+}

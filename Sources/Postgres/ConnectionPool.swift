@@ -1,0 +1,159 @@
+import Synchronization
+
+/// A fixed number of connections of one role, each reopened for ever when it is lost.
+///
+/// Whoever wants one waits in line while there is none: the database being away is a state, not an error. Only a
+/// transaction that was already under way throws.
+public final class ConnectionPool: Sendable {
+    public enum Event: Sendable {
+        case opened(backend: Int32)
+        /// An open connection broke.
+        case lost(PostgresError)
+        /// An attempt to open one failed; the next comes after the delay.
+        case failed(PostgresError, retryIn: Duration)
+    }
+
+    public struct Settings: Sendable {
+        public var url: String
+        public var application: String
+        public var size: Int
+        public var connectDeadline: Duration
+        public var backoff: Backoff
+
+        public init(
+            url: String,
+            application: String = "pgmqd",
+            size: Int,
+            connectDeadline: Duration = .seconds(10),
+            backoff: Backoff = Backoff()
+        ) {
+            self.url = url
+            self.application = application
+            self.size = size
+            self.connectDeadline = connectDeadline
+            self.backoff = backoff
+        }
+    }
+
+    private struct State {
+        var idle: [Connection] = []
+        var waiters: [(id: UInt64, continuation: CheckedContinuation<Connection?, Never>)] = []
+        var nextID: UInt64 = 0
+    }
+
+    private let settings: Settings
+    private let onOpen: @Sendable (Connection) async throws(PostgresError) -> Void
+    private let onEvent: @Sendable (Event) -> Void
+    private let onNotification: @Sendable (Notification) -> Void
+    private let state = Mutex(State())
+
+    /// - Parameter onOpen: run on every new connection before anybody gets it; throwing counts as a failed opening.
+    public init(
+        settings: Settings,
+        onOpen: @escaping @Sendable (Connection) async throws(PostgresError) -> Void = { _ in },
+        onEvent: @escaping @Sendable (Event) -> Void,
+        onNotification: @escaping @Sendable (Notification) -> Void = { _ in }
+    ) {
+        self.settings = settings
+        self.onOpen = onOpen
+        self.onEvent = onEvent
+        self.onNotification = onNotification
+    }
+
+    /// Keeps the connections open until the task is cancelled, then closes them.
+    public func run() async {
+        await withDiscardingTaskGroup { group in
+            for _ in 0..<settings.size {
+                group.addTask { await self.keepOne() }
+            }
+        }
+    }
+
+    private func keepOne() async {
+        var failures = 0
+        while !Task.isCancelled {
+            do throws(PostgresError) {
+                let connection = try await open()
+                failures = 0
+                onEvent(.opened(backend: connection.backend))
+                put(connection)
+                let reason = await withTaskCancellationHandler {
+                    await connection.whenClosed()
+                } onCancel: {
+                    Task { await connection.close() }
+                }
+                state.withLock { $0.idle.removeAll { $0 === connection } }
+                if !Task.isCancelled { onEvent(.lost(reason)) }
+            } catch {
+                if Task.isCancelled { return }
+                failures += 1
+                let delay = settings.backoff.delay(afterFailure: failures, draw: .random(in: 0...1))
+                onEvent(.failed(error, retryIn: delay))
+                try? await Task.sleep(for: delay)
+            }
+        }
+    }
+
+    private func open() async throws(PostgresError) -> Connection {
+        let connection = try await Connection.open(
+            url: settings.url,
+            application: settings.application,
+            deadline: settings.connectDeadline,
+            onNotification: onNotification
+        )
+        do throws(PostgresError) {
+            try await onOpen(connection)
+        } catch {
+            await connection.close()
+            throw error
+        }
+        return connection
+    }
+
+    /// Lends a connection for the closure's duration, exclusively, in the order of asking.
+    ///
+    /// - Throws: what the closure throws; an error of kind `cancelled` if the task was cancelled while waiting.
+    public func use<R: Sendable>(
+        _ body: (Connection) async throws(PostgresError) -> R
+    ) async throws(PostgresError) -> R {
+        guard let connection = await take() else {
+            throw PostgresError(.cancelled, message: "cancelled while the database was away")
+        }
+        defer { put(connection) }
+        return try await body(connection)
+    }
+
+    private func take() async -> Connection? {
+        let id = state.withLock { state in
+            state.nextID += 1
+            return state.nextID
+        }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let (connection, answer) = state.withLock { state -> (Connection?, Bool) in
+                    if Task.isCancelled { return (nil, true) }
+                    if let idle = state.idle.popLast() { return (idle, true) }
+                    state.waiters.append((id, continuation))
+                    return (nil, false)
+                }
+                if answer { continuation.resume(returning: connection) }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0) }
+            }
+            waiter?.continuation.resume(returning: nil)
+        }
+    }
+
+    /// Hands a connection to the next in line. One that is closed meanwhile fails its first use, and is then dropped.
+    private func put(_ connection: Connection) {
+        guard !connection.isClosed else { return }
+        let waiter = state.withLock { state -> CheckedContinuation<Connection?, Never>? in
+            if !state.waiters.isEmpty { return state.waiters.removeFirst().continuation }
+            state.idle.append(connection)
+            return nil
+        }
+        waiter?.resume(returning: connection)
+    }
+}

@@ -1,0 +1,79 @@
+import CLibPQ
+import Dispatch
+import Glibc
+
+/// Opens a connection without blocking, step by step as `PQconnectPoll` asks.
+struct Handshake {
+    let queue: DispatchQueue
+
+    func run(url: String, application: String, deadline: Duration) async throws(PostgresError) -> Handle {
+        let end = ContinuousClock.now + deadline
+        guard let handle = await begin(url: url, application: application) else {
+            throw PostgresError(.connection, message: "out of memory")
+        }
+        do throws(PostgresError) {
+            try await finish(handle, until: end)
+            return handle
+        } catch {
+            await onQueue { PQfinish(handle.pointer) }
+            throw error
+        }
+    }
+
+    private func finish(_ handle: Handle, until end: ContinuousClock.Instant) async throws(PostgresError) {
+        var step = PGRES_POLLING_WRITING
+        if await onQueue({ PQstatus(handle.pointer) }) == CONNECTION_BAD { throw failure(handle) }
+        while step != PGRES_POLLING_OK {
+            if step == PGRES_POLLING_FAILED { throw failure(handle) }
+            let ready = await Readiness.wait(
+                for: step == PGRES_POLLING_READING ? .read : .write,
+                on: PQsocket(handle.pointer),
+                until: end,
+                queue: queue
+            )
+            if Task.isCancelled { throw PostgresError(.cancelled, message: "cancelled while connecting") }
+            guard ready else { throw PostgresError(.deadline, message: "no connection within the deadline") }
+            step = await onQueue { PQconnectPoll(handle.pointer) }
+        }
+        let pipelined = await onQueue {
+            PQsetNoticeProcessor(handle.pointer, { _, _ in }, nil)
+            return PQsetnonblocking(handle.pointer, 1) == 0 && PQenterPipelineMode(handle.pointer) == 1
+        }
+        guard pipelined else { throw failure(handle) }
+    }
+
+    private func begin(url: String, application: String) async -> Handle? {
+        // A keyword before `dbname` is a default that the URL may override; one behind it is not.
+        let settings = [
+            ("target_session_attrs", "read-write"),
+            ("connect_timeout", "10"),
+            ("keepalives_idle", "10"),
+            ("keepalives_interval", "5"),
+            ("keepalives_count", "3"),
+            ("tcp_user_timeout", "15000"),
+            ("dbname", url),
+            ("fallback_application_name", application),
+            ("client_encoding", "UTF8"),
+        ]
+        return await onQueue {
+            let keywords = settings.map { strdup($0.0) }
+            let values = settings.map { strdup($0.1) }
+            defer { for pointer in keywords + values { free(pointer) } }
+            return PQconnectStartParams(
+                keywords.map { UnsafePointer($0) } + [nil],
+                values.map { UnsafePointer($0) } + [nil],
+                1
+            ).map { Handle(pointer: $0) }
+        }
+    }
+
+    private func failure(_ handle: Handle) -> PostgresError {
+        PostgresError(.connection, sqlState: nil, message: handle.errorMessage)
+    }
+
+    private func onQueue<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
+        await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: body()) }
+        }
+    }
+}

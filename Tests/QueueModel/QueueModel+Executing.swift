@@ -1,0 +1,239 @@
+import Engine
+
+extension QueueModel {
+    mutating func execute(_ operation: Operation, now: Timestamp, in pending: inout Pending, id: Int) -> Answer {
+        switch operation {
+        case .send(let bodies, let delay):
+            return send(bodies, vt: now.advanced(by: delay), now: now, in: &pending, id: id)
+        case .exchange(let exchange, let daemon):
+            guard let refused = settle(exchange.settlements, daemon: daemon, now: now, in: &pending, id: id) else {
+                return .locked
+            }
+            for delivery in exchange.lost {
+                pending.journal.append(.close(delivery.key, readCount: delivery.fence.readCount, owner: daemon))
+            }
+            // A claim that rides is as durable as what it rides behind.
+            pending.isDurable = !settings.hasLastReadAt || !exchange.settlements.isEmpty || !exchange.lost.isEmpty
+            let claimed = exchange.claim.map { claim($0, daemon: daemon, now: now, in: &pending, id: id) } ?? []
+            return .exchanged(refused: refused, claimed: claimed)
+        case .renew(let fences):
+            pending.isDurable = false
+            return .renewed(fences.map { renew($0, now: now, in: &pending, id: id) })
+        case .closePhantoms(let daemon, let holding):
+            pending.journal = journal.phantoms(of: daemon, holding: holding)
+            return .closed
+        case .probe:
+            return .probed(probe(now: now))
+        case .read(let limit, let timeout):
+            let found = visible(from: nil, now: now, limit: limit)
+            for index in found {
+                guard var version = rows[index].committed else { continue }
+                version.readCount += 1
+                version.readAt = now
+                version.vt = now.advanced(by: timeout)
+                change(index, .update(rows[index].id, version), in: &pending, id: id)
+            }
+            return .touched(found.map { rows[$0].id })
+        case .setVT(let message, let vt):
+            guard let index = index(of: message), var version = rows[index].committed else { return .touched([]) }
+            guard rows[index].lockedBy == 0 else { return .locked }
+            version.vt = vt
+            change(index, .update(message, version), in: &pending, id: id)
+            return .touched([message])
+        case .delete(let message):
+            guard let index = index(of: message), rows[index].committed != nil else { return .touched([]) }
+            guard rows[index].lockedBy == 0 else { return .locked }
+            pending.facts.append(.removed(body: rows[index].body))
+            change(index, .delete(message), in: &pending, id: id)
+            return .touched([message])
+        case .lock(let limit):
+            var touched: [Int64] = []
+            for index in rows.indices where rows[index].lockedBy == 0 && touched.count < limit {
+                touched.append(rows[index].id)
+                change(index, .lock(rows[index].id), in: &pending, id: id)
+            }
+            return .touched(touched)
+        }
+    }
+
+    private mutating func change(_ index: Int, _ change: Change, in pending: inout Pending, id: Int) {
+        rows[index].lockedBy = id
+        pending.changes.append(change)
+    }
+
+    private mutating func send(
+        _ bodies: [[UInt8]],
+        vt: Timestamp,
+        now: Timestamp,
+        in pending: inout Pending,
+        id: Int
+    ) -> Answer {
+        var ids: [Int64] = []
+        for body in bodies {
+            rows.append(Row(id: nextID, enqueuedAt: now, body: body, committed: nil, lockedBy: id))
+            let version = Version(readCount: 0, readAt: .distantPast, vt: vt)
+            pending.changes.append(.insert(nextID, version))
+            ids.append(nextID)
+            nextID += 1
+        }
+        return .sent(ids)
+    }
+
+    // MARK: - Claiming
+
+    /// What a claim finds, in the order of `vt`; locked rows are skipped.
+    private func visible(from floor: Timestamp?, now: Timestamp, limit: Int) -> [Int] {
+        var found: [(vt: Timestamp, index: Int)] = []
+        for index in rows.indices where rows[index].lockedBy == 0 {
+            guard let vt = rows[index].committed?.vt, vt <= now, floor.map({ $0 <= vt }) ?? true else { continue }
+            found.append((vt, index))
+        }
+        found.sort { $0.vt != $1.vt ? $0.vt < $1.vt : $0.index < $1.index }
+        return found.prefix(limit).map(\.index)
+    }
+
+    private mutating func claim(
+        _ claim: Claim,
+        daemon: Int,
+        now: Timestamp,
+        in pending: inout Pending,
+        id: Int
+    ) -> [Lease] {
+        visible(from: claim.floor, now: now, limit: claim.limit).compactMap { index in
+            let row = rows[index]
+            guard let former = row.committed else { return nil }
+            let vt = now.advanced(by: settings.visibilityTimeout)
+            let version = Version(readCount: former.readCount + 1, readAt: now, vt: vt)
+            let key = MessageKey(id: row.id, enqueuedAt: row.enqueuedAt)
+            let isOversized = row.body.count > settings.maxMessageBytes
+            let lease = Lease(
+                delivery: Delivery(fence: fence(of: row, version), enqueuedAt: row.enqueuedAt),
+                body: isOversized ? nil : row.body,
+                headers: nil,
+                size: row.body.count,
+                isOversized: isOversized,
+                history: former.readCount > 0 ? journal.history(of: key) : .none,
+                formerVT: former.vt
+            )
+            change(index, .update(row.id, version), in: &pending, id: id)
+            pending.facts.append(.claimed(lease, isDurable: pending.isDurable))
+            if lease.delivery.isJournaled {
+                pending.journal.append(.open(key, readCount: version.readCount, owner: daemon, at: now))
+            }
+            return lease
+        }
+    }
+
+    private func probe(now: Timestamp) -> Probe {
+        var hasVisible = false
+        var next: Timestamp?
+        for case let version? in rows.lazy.map(\.committed) {
+            if version.vt <= now {
+                hasVisible = true
+            } else {
+                next = min(next ?? version.vt, version.vt)
+            }
+        }
+        return Probe(
+            hasVisible: hasVisible,
+            nextDue: next.map { .microseconds($0.microseconds - now.microseconds) },
+            hasWriters: pending.values.contains { !$0.changes.isEmpty }
+        )
+    }
+
+    // MARK: - Settling and renewing
+
+    private func holds(_ fence: Fence, _ row: Row, _ version: Version) -> Bool {
+        if settings.faults.contains(.noFence) { return true }
+        if settings.faults.contains(.readCountFence) { return version.readCount == fence.readCount }
+        return self.fence(of: row, version) == fence
+    }
+
+    /// - Returns: what the fence refused; nil: a row is locked.
+    private mutating func settle(
+        _ settlements: [Settlement],
+        daemon: Int,
+        now: Timestamp,
+        in pending: inout Pending,
+        id: Int
+    ) -> Set<Fence>? {
+        var refused: Set<Fence> = []
+        for settlement in settlements {
+            let fence = settlement.fence
+            guard let index = index(of: fence.messageID), let version = rows[index].committed,
+                holds(fence, rows[index], version)
+            else {
+                // A fence that does not hold now may hold no more when the lock is free; it never comes to hold.
+                refused.insert(fence)
+                continue
+            }
+            guard rows[index].lockedBy == 0 || rows[index].lockedBy == id else {
+                // The lock is the row's, so whoever has it may be about to change the fence.
+                return nil
+            }
+            let row = rows[index]
+            let holder = self.fence(of: row, version)
+            pending.facts.append(.settled(settlement, body: row.body, holder: holder))
+            write(settlement, daemon: daemon, row: index, version, now: now, in: &pending, id: id)
+        }
+        return refused
+    }
+
+    private mutating func write(
+        _ settlement: Settlement,
+        daemon: Int,
+        row index: Int,
+        _ version: Version,
+        now: Timestamp,
+        in pending: inout Pending,
+        id: Int
+    ) {
+        let message = rows[index].id
+        let key = MessageKey(id: message, enqueuedAt: rows[index].enqueuedAt)
+        let readCount = settlement.fence.readCount
+        func later(_ delay: Duration) -> Change {
+            var version = version
+            version.vt = now.advanced(by: delay)
+            return .update(message, version)
+        }
+        switch settlement.outcome {
+        case .done:
+            change(index, .delete(message), in: &pending, id: id)
+            pending.journal.append(.prune(key))
+        case .deadLetter(let reason):
+            let attempts = journal.history(of: key).attempts + (settlement.attempt == nil ? 0 : 1)
+            pending.deadLetters.append(DeadLetter(body: rows[index].body, reason: reason, attempts: attempts))
+            change(index, .delete(message), in: &pending, id: id)
+            pending.journal.append(.prune(key))
+        case .retry(let delay, _):
+            change(index, later(delay), in: &pending, id: id)
+            pending.journal.append(
+                .record(key, readCount: readCount, owner: daemon, settlement.attempt, condemned: nil)
+            )
+        case .condemned(let reason, let delay):
+            change(index, later(delay), in: &pending, id: id)
+            pending.journal.append(
+                .record(key, readCount: readCount, owner: daemon, settlement.attempt, condemned: reason)
+            )
+        case .snooze(let delay), .released(let delay):
+            change(index, later(delay), in: &pending, id: id)
+            pending.journal.append(.close(key, readCount: readCount, owner: nil))
+        }
+    }
+
+    private mutating func renew(_ fence: Fence, now: Timestamp, in pending: inout Pending, id: Int) -> Renewal {
+        guard let index = index(of: fence.messageID), var version = rows[index].committed else { return .lost }
+        guard holds(fence, rows[index], version) else { return .lost }
+        guard rows[index].lockedBy == 0 else { return .skipped }
+        let until = now.advanced(by: settings.visibilityTimeout)
+        let former = version.vt
+        version.vt =
+            settings.faults.contains(.loweringRenewal)
+            ? now.advanced(by: settings.visibilityTimeout / 4) : max(former, until)
+        pending.facts.append(
+            .renewed(fence, holder: self.fence(of: rows[index], version), from: former, to: version.vt)
+        )
+        change(index, .update(fence.messageID, version), in: &pending, id: id)
+        return .renewed
+    }
+}

@@ -1,0 +1,216 @@
+import Engine
+
+/// One PGMQ queue in memory, with its dead-letter queue, our journal, and PostgreSQL's ways with transactions:
+/// what is not committed is invisible and locked, and what is committed without waiting for the disk can be lost.
+///
+/// It keeps no time of its own: every call is told the server's clock.
+public struct QueueModel: Sendable {
+    public struct Settings: Sendable {
+        public var visibilityTimeout: Duration
+        public var maxMessageBytes: Int
+        /// PGMQ 1.10 and later. Before, the fence takes `enqueued_at`, and claims are durable.
+        public var hasLastReadAt: Bool
+        /// Emptied by a crash of the server, and its ids begin again.
+        public var isUnlogged: Bool
+        public var faults: ModelFaults
+
+        public init(
+            visibilityTimeout: Duration,
+            maxMessageBytes: Int = 1 << 20,
+            hasLastReadAt: Bool = true,
+            isUnlogged: Bool = false,
+            faults: ModelFaults = []
+        ) {
+            self.visibilityTimeout = visibilityTimeout
+            self.maxMessageBytes = maxMessageBytes
+            self.hasLastReadAt = hasLastReadAt
+            self.isUnlogged = isUnlogged
+            self.faults = faults
+        }
+    }
+
+    public struct Version: Sendable, Equatable {
+        public var readCount: Int32
+        public var readAt: Timestamp
+        public var vt: Timestamp
+    }
+
+    public struct Row: Sendable {
+        public let id: Int64
+        public let enqueuedAt: Timestamp
+        public let body: [UInt8]
+        /// nil until the sender commits.
+        public internal(set) var committed: Version?
+        /// The transaction that has changed or locked it; 0: none.
+        public internal(set) var lockedBy = 0
+    }
+
+    public struct DeadLetter: Sendable {
+        public let body: [UInt8]
+        public let reason: String
+        public let attempts: Int
+    }
+
+    enum Change: Sendable {
+        case insert(Int64, Version)
+        case update(Int64, Version)
+        case delete(Int64)
+        case lock(Int64)
+    }
+
+    struct Pending: Sendable {
+        var changes: [Change] = []
+        var journal: [Journal.Change] = []
+        var deadLetters: [DeadLetter] = []
+        var facts: [Fact] = []
+        var isDurable = true
+    }
+
+    /// What a crash takes back of a transaction that was not yet on disk.
+    enum Undo: Sendable {
+        case restore(Int64, Version)
+        case unopen(MessageKey, readCount: Int32)
+    }
+
+    public let settings: Settings
+    /// In the order of their ids.
+    public internal(set) var rows: [Row] = []
+    public internal(set) var deadLetters: [DeadLetter] = []
+    public internal(set) var journal = Journal()
+    var nextID: Int64 = 1
+    var pending: [Int: Pending] = [:]
+    var lastTransaction = 0
+    private var unflushed: [Undo] = []
+
+    public init(_ settings: Settings) {
+        self.settings = settings
+        journal.insertsAlways = settings.faults.contains(.duplicatedJournalRow)
+    }
+
+    // MARK: - Transactions
+
+    /// Executes without committing. What it changed is locked until ``commit(_:)`` or ``rollback(_:)``.
+    public mutating func begin(_ operation: Operation, now: Timestamp) -> (transaction: Int, answer: Answer) {
+        lastTransaction += 1
+        let id = lastTransaction
+        var pending = Pending()
+        let answer = execute(operation, now: now, in: &pending, id: id)
+        self.pending[id] = pending
+        if case .locked = answer { rollback(id) }
+        return (id, answer)
+    }
+
+    /// - Returns: what has changed by it; nothing, if the transaction is gone.
+    public mutating func commit(_ id: Int) -> [Fact] {
+        guard let done = pending.removeValue(forKey: id) else { return [] }
+        if done.isDurable { unflushed = [] }
+        for change in done.changes {
+            switch change {
+            case .insert(let id, let version):
+                withRow(id) { row in
+                    row.committed = version
+                    row.lockedBy = 0
+                }
+            case .update(let id, let version):
+                if !done.isDurable, let index = index(of: id), let former = rows[index].committed {
+                    unflushed.append(.restore(id, former))
+                }
+                withRow(id) { row in
+                    row.committed = version
+                    row.lockedBy = 0
+                }
+            case .delete(let id):
+                if let index = index(of: id) { rows.remove(at: index) }
+            case .lock(let id):
+                withRow(id) { $0.lockedBy = 0 }
+            }
+        }
+        for change in done.journal {
+            if !done.isDurable, case .open(let key, let readCount, _, _) = change {
+                unflushed.append(.unopen(key, readCount: readCount))
+            }
+            journal.apply(change)
+        }
+        deadLetters += done.deadLetters
+        return done.facts
+    }
+
+    public mutating func rollback(_ id: Int) {
+        guard let undone = pending.removeValue(forKey: id) else { return }
+        for change in undone.changes {
+            switch change {
+            case .insert(let id, _):
+                if let index = index(of: id) { rows.remove(at: index) }
+            case .update(let id, _), .delete(let id), .lock(let id):
+                withRow(id) { $0.lockedBy = 0 }
+            }
+        }
+    }
+
+    /// Executes and commits.
+    public mutating func perform(_ operation: Operation, now: Timestamp) -> (answer: Answer, facts: [Fact]) {
+        let (id, answer) = begin(operation, now: now)
+        return (answer, commit(id))
+    }
+
+    /// What was committed without waiting for the disk is safe from now on.
+    public mutating func flush() {
+        unflushed = []
+    }
+
+    /// - Returns: the bodies of messages that are gone, if the queue is unlogged.
+    public mutating func crash() -> [[UInt8]] {
+        for id in pending.keys.sorted() { rollback(id) }
+        guard !settings.isUnlogged else {
+            defer {
+                rows = []
+                unflushed = []
+                nextID = 1
+            }
+            return rows.map(\.body)
+        }
+        for undo in unflushed.reversed() {
+            switch undo {
+            case .restore(let id, let version): withRow(id) { $0.committed = version }
+            case .unopen(let key, let readCount): journal.remove(key, readCount: readCount)
+            }
+        }
+        unflushed = []
+        return []
+    }
+
+    // MARK: - Rows
+
+    public func row(_ id: Int64) -> Row? {
+        index(of: id).map { rows[$0] }
+    }
+
+    func index(of id: Int64) -> Int? {
+        var low = 0
+        var high = rows.count
+        while low < high {
+            let middle = (low + high) / 2
+            if rows[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low < rows.count && rows[low].id == id ? low : nil
+    }
+
+    private mutating func withRow(_ id: Int64, _ body: (inout Row) -> Void) {
+        guard let index = index(of: id) else { return }
+        body(&rows[index])
+    }
+
+    func fence(of row: Row, _ version: Version) -> Fence {
+        Fence(
+            messageID: row.id,
+            readCount: version.readCount,
+            readAt: settings.hasLastReadAt ? version.readAt : row.enqueuedAt
+        )
+    }
+}
+
+extension Timestamp {
+    public func advanced(by duration: Duration) -> Timestamp {
+        Timestamp(microseconds: microseconds + duration.inMicroseconds)
+    }
+}
