@@ -65,5 +65,14 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(name: "ExampleDaemon", dependencies: ["PGMQWorker"], swiftSettings: strict),
+
+        // Tests.
+        .testTarget(name: "HandlersTests", dependencies: ["CSpawn", "Engine", "Handlers"], swiftSettings: strict),
+        .testTarget(name: "SystemdTests", dependencies: ["Systemd", logging], swiftSettings: strict),
+        .testTarget(
+            name: "ConfigurationTests",
+            dependencies: ["Engine", "PGMQ", "PGMQWorker", "Systemd", logging],
+            swiftSettings: strict
+        ),
     ]
 )

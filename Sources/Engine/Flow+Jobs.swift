@@ -13,6 +13,7 @@ extension Flow {
     /// Several may be under way at once; each is answered by one of the functions below.
     public mutating func nextJob(now: Instant) -> Job? {
         restUntil = nil
+        asked = now
         if isHalted { return nil }
         if let job = repeatedSettlement(now: now) { return job }
         if !done.isEmpty {

@@ -78,6 +78,11 @@ extension Flow {
         )
     }
 
+    /// What this worker's run settles with; for the simulation, which has several leases of one message to tell apart.
+    package func fence(worker: Int) -> Fence? {
+        runs[worker]?.lease.fence
+    }
+
     /// A worker's handler has ended.
     /// - Returns: why it had been cancelled, if it had: then the worker's task is spent.
     @discardableResult
@@ -138,6 +143,7 @@ extension Flow {
     /// Deadlines and leases' ends.
     /// - Returns: the workers whose handlers are to be cancelled.
     public mutating func tick(now: Instant) -> [Int] {
+        asked = now
         var cancelled: [Int] = []
         if let end = earliestEnd, end <= now { cancelled += endLeases(now: now) }
         if let deadline = earliestDeadline, deadline <= now {

@@ -185,13 +185,23 @@ public struct Flow: Sendable {
     /// The next moment at which asking again could bring something, if nothing happens before.
     public func nextAlarm() -> Instant? {
         var next = earliest(renewing ? nil : renewAt, earliest(earliestEnd, earliestDeadline))
-        if mode == .stopping, running > 0 { next = earliest(next, stopDeadline) }
-        for item in again { next = earliest(next, item.notBefore) }
-        if let closePhantomsAt, !closingPhantoms { next = earliest(next, closePhantomsAt) }
-        for pause in [pause, fault] { next = earliest(next, pause?.until) }
+        if mode == .stopping, running > 0 { next = earliest(next, ahead(stopDeadline)) }
+        for item in again { next = earliest(next, ahead(item.notBefore)) }
+        if let closePhantomsAt, !closingPhantoms { next = earliest(next, ahead(closePhantomsAt)) }
+        for pause in [pause, fault] { next = earliest(next, ahead(pause?.until)) }
         return earliest(next, restUntil)
     }
 
+    /// What was due already when it was last asked waits for a pump, a place or a handler, and not for the time: an
+    /// alarm for it would ring again and again.
+    private func ahead(_ time: Instant?) -> Instant? {
+        guard let time, let asked, time <= asked else { return time }
+        return nil
+    }
+
+    var asked: Instant?
+
+    package func dbg(_ o: Instant) -> String { "renewing \(renewing) renewAt \(String(describing: renewAt.map{$0-o})) end \(String(describing: earliestEnd.map{$0-o})) dl \(String(describing: earliestDeadline.map{$0-o})) rest \(String(describing: restUntil.map{$0-o})) pause \(String(describing: pause.map{$0.until-o})) fault \(String(describing: fault.map{$0.until-o})) ph \(String(describing: closePhantomsAt.map{$0-o})) \(closingPhantoms) again \(again.count) \(mode)" }
     /// Set by ``nextJob(now:)`` when it had nothing to do.
     var restUntil: Instant?
 

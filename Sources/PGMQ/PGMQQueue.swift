@@ -47,7 +47,7 @@ public final class PGMQQueue: Engine.Queue {
                 pipeline = try statements.settle(exchange.settlements)
                 settles = pipeline.count
             } catch {
-                throw Self.missing(deadLetter: error.name)
+                throw .refused(Problem.missing(deadLetter: error.name))
             }
             if !exchange.lost.isEmpty { pipeline.append(statements.closeLost(exchange.lost)) }
             if exchange.settlements.contains(where: \.outcome.rings) {
@@ -165,9 +165,7 @@ public final class PGMQQueue: Engine.Queue {
             )
         }
         guard let shape else {
-            throw .refused(
-                "queue \"\(name)\" does not exist; create it with `pgmqd migrate --create-queues` or select pgmq.create('\(name)')"
-            )
+            throw .refused(Problem.missing(queue: name))
         }
         let statements = QueueStatements(queue: name, shape: shape, identity: database.identity, options: options)
         state.withLock { state in
@@ -181,29 +179,9 @@ public final class PGMQQueue: Engine.Queue {
     /// Before the first claim: nothing is taken that could not be put away.
     private func prove(_ statements: QueueStatements) throws(QueueFailure) {
         if state.withLock({ $0.isProven }) { return }
-        let shape = statements.shape
-        guard shape.hasJournal else {
-            throw .refused("schema pgmqd is missing or not whole; run `pgmqd migrate` as the owner of the database")
-        }
-        guard shape.deadLetterTable != nil else { throw Self.missing(deadLetter: options.deadLetter) }
-        guard shape.hasPrimaryKey, shape.hasTimeIndex else {
-            throw .refused(
-                """
-                queue "\(name)" has no index on \(shape.hasTimeIndex ? "msg_id" : "vt"), so every claim would read \
-                all of it; `pgmqd migrate` prints the statements that make the indexes
-                """
-            )
-        }
+        let problems = statements.shape.problems(queue: name, deadLetter: options.deadLetter)
+        guard problems.isEmpty else { throw .refused(problems.joined(separator: "; ")) }
         state.withLock { $0.isProven = true }
-    }
-
-    private static func missing(deadLetter: QueueName) -> QueueFailure {
-        .refused(
-            """
-            dead-letter queue "\(deadLetter)" does not exist; create it with `pgmqd migrate --create-queues` or \
-            select pgmq.create('\(deadLetter)')
-            """
-        )
     }
 
     private static func call<R: Sendable>(

@@ -78,13 +78,28 @@ public struct Schema: Sendable {
 
     /// - Returns: false where the queue was there already.
     public func create(_ queue: QueueName) async throws(PostgresError) -> Bool {
-        let rows = try await connection.run(
-            [Statement("select to_regclass('pgmq.' || quote_ident($1)) is not null", [.text(queue.table)])],
-            deadline: Self.deadline
-        )[0]
-        guard !rows.bool(0, 0) else { return false }
+        if try await exists(queue) { return false }
         _ = try await connection.run([Statement("select pgmq.create($1)", [.text(queue.written)])], deadline: Self.deadline)
         return true
+    }
+
+    public func exists(_ queue: QueueName) async throws(PostgresError) -> Bool {
+        try await connection.run(
+            [Statement("select to_regclass('pgmq.' || quote_ident($1)) is not null", [.text(queue.table)])],
+            deadline: Self.deadline
+        )[0].bool(0, 0)
+    }
+
+    /// What keeps a daemon from working the queue, each with what to do.
+    public func problems(of queue: QueueName, deadLetter: QueueName) async throws(PostgresError) -> [String] {
+        let shape = try await QueueShape.load(
+            queue,
+            deadLetter: deadLetter,
+            on: connection,
+            limits: Limits(deadline: Self.deadline)
+        )
+        guard let shape else { return [Problem.missing(queue: queue)] }
+        return shape.problems(queue: queue, deadLetter: deadLetter)
     }
 
     /// The indexes that a partitioned queue needs and PGMQ does not make, as statements to be run by hand: on a large

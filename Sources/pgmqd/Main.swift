@@ -5,8 +5,37 @@ import PGMQWorker
 struct Pgmqd: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pgmqd",
-        abstract: "Works through PGMQ queues.",
+        abstract: "The worker daemon for PGMQ, the message queue inside PostgreSQL.",
+        discussion: """
+            First steps, with no database of your own:
+
+              pgmqd dev -c my.toml          a private PostgreSQL with PGMQ and the configuration's queues
+              pgmqd send emails '{"to":1}'  in another terminal
+              pgmqd queues                  what waits where
+
+            In production: pgmqd migrate once, pgmqd check after every change, pgmqd run as a systemd service.
+
+            Exit codes: 0 done, 1 failed, 64 usage, 69 database unreachable, 77 not permitted, 78 configuration.
+            """,
         version: Daemon.version,
-        subcommands: [Run.self]
+        subcommands: [
+            Run.self, Check.self, Migrate.self, Dev.self, Send.self, Queues.self, Peek.self, DeadLetters.self,
+        ]
     )
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as Failure {
+            Output.complain(failure.message)
+            exit(withError: ExitCode(failure.code))
+        } catch {
+            exit(withError: error)
+        }
+    }
 }

@@ -4,8 +4,14 @@ import Handlers
 import Testing
 
 @Suite struct CommandEndTests {
+    /// Here, not in the tests, where it might be gone after its last use: the children have only its path.
+    private let scratch: Scratch
+
+    init() throws {
+        scratch = try Scratch()
+    }
+
     @Test func cancelledProgramIsAskedToEnd() async throws {
-        let scratch = try Scratch()
         let witness = try Witness(fifo: scratch.file("fifo"))
         // Told by status 0 that it was done, we still know that it was asked to end.
         let script = #"trap 'echo bye >&2; exit 0' TERM; exec 3>"$0"; sleep 1000 & echo ready >&3; wait"#
@@ -20,7 +26,6 @@ import Testing
     }
 
     @Test func programThatIgnoresTheWishIsKilled() async throws {
-        let scratch = try Scratch()
         let witness = try Witness(fifo: scratch.file("fifo"))
         let script = #"trap '' TERM; exec 3>"$0"; echo ready >&3; while :; do sleep 1000; done"#
         let handler = try shell(script, scratch.file("fifo"), grace: .milliseconds(50))
@@ -32,7 +37,6 @@ import Testing
     }
 
     @Test func stoppedProgramEndsToo() async throws {
-        let scratch = try Scratch()
         let witness = try Witness(fifo: scratch.file("fifo"))
         let handler = try shell(#"exec 3>"$0"; echo ready >&3; kill -STOP $$"#, scratch.file("fifo"))
         let run = Task { await handler.handle(message()) }
@@ -42,7 +46,6 @@ import Testing
     }
 
     @Test func programOfACancelledTaskIsNotStarted() async throws {
-        let scratch = try Scratch()
         let handler = try shell(#": > "$0""#, scratch.file("ran"))
         let run = Task {
             withUnsafeCurrentTask { $0?.cancel() }
@@ -72,7 +75,6 @@ import Testing
     }
 
     @Test func grandchildrenAreKilled() async throws {
-        let scratch = try Scratch()
         let witness = try Witness(fifo: scratch.file("fifo"))
         // It holds standard error open, too, which must keep nobody waiting.
         let handler = try shell(#"exec 3>"$0"; sleep 1000 & echo why >&2; exit 3"#, scratch.file("fifo"))
@@ -81,7 +83,6 @@ import Testing
     }
 
     @Test func grandchildThatLeftTheGroupKeepsNobodyWaiting() async throws {
-        let scratch = try Scratch()
         let witness = try Witness(fifo: scratch.file("fifo"))
         // It floods standard error until the pipe is closed.
         let script = #"exec 3>"$0"; setsid sh -c 'echo away >&3; exec yes' >&2 & read -r _ < "$1"; exit 3"#

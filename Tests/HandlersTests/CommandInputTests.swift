@@ -3,9 +3,15 @@ import Handlers
 import Testing
 
 @Suite struct CommandInputTests {
+    /// Here, not in the tests, where it might be gone after its last use: the children have only its path.
+    private let scratch: Scratch
+
+    init() throws {
+        scratch = try Scratch()
+    }
+
     @Test(arguments: [0, 1, 65_537, 5_000_000])
     func bodyArrivesByteForByte(size: Int) async throws {
-        let scratch = try Scratch()
         let body = (0..<size).map { UInt8(truncatingIfNeeded: $0 ^ $0 >> 8 ^ $0 >> 16) }
         let handler = try shell(#"cat > "$0""#, scratch.file("body"))
         #expect(await handler.handle(message(body: body)) == .done)
@@ -24,7 +30,6 @@ import Testing
     }
 
     @Test func environmentIsChosen() async throws {
-        let scratch = try Scratch()
         let handler = try CommandHandler(
             command: ["/bin/sh", "-c", #"cat /proc/$$/environ > "$0""#, scratch.file("environ")],
             environment: ["APP_MODE": "a=b c", "LANG": "de_DE.UTF-8"],

@@ -3,6 +3,13 @@ import Handlers
 import Testing
 
 @Suite struct CommandSetupTests {
+    /// Here, not in the tests, where it might be gone after its last use: the children have only its path.
+    private let scratch: Scratch
+
+    init() throws {
+        scratch = try Scratch()
+    }
+
     @Test func nameIsLookedUpInPath() async throws {
         let handler = try CommandHandler(command: ["sh", "-c", "exit 3"], environment: ["PATH": "/nowhere:bin:/bin"])
         #expect(handler.executable == "/bin/sh")
@@ -45,7 +52,6 @@ import Testing
     }
 
     @Test func fileWithoutTheRightIsNotStarted() async throws {
-        let scratch = try Scratch()
         let path = try scratch.write("#!/bin/sh\n", to: "handler", mode: 0o644)
         let handler = try CommandHandler(command: [path])
         #expect(await handler.handle(message()) == .notStarted("cannot start \(path): Permission denied"))
@@ -53,7 +59,6 @@ import Testing
     }
 
     @Test func misleadingErrorsAreExplained() async throws {
-        let scratch = try Scratch()
         let lost = try scratch.write("#!/nowhere/python\n", to: "lost", mode: 0o755)
         let bare = try scratch.write("exit 0\n", to: "bare", mode: 0o755)
         #expect(

@@ -38,8 +38,9 @@ public struct Journal: Sendable {
         var history = History()
         for row in rows {
             if row.isOpen { history.crashes += 1 }
-            if let attempt = row.attempt {
-                history.attempts += 1
+            // The number, not the count: only the last attempts are kept.
+            if let attempt = row.attempt, attempt.number > history.attempts {
+                history.attempts = attempt.number
                 history.lastReason = attempt.reason
             }
             if let condemned = row.condemned { history.condemned = condemned }
@@ -50,7 +51,7 @@ public struct Journal: Sendable {
     mutating func apply(_ change: Change) {
         switch change {
         case .open(let key, let readCount, let owner, let time):
-            remove(key, readCount: readCount)
+            guard !(rows[key]?.contains { $0.readCount == readCount } ?? false) else { return }
             rows[key, default: []].append(
                 JournalRow(readCount: readCount, owner: owner, isOpen: true, openedAt: time)
             )

@@ -4,7 +4,7 @@ import Engine
 enum Event {
     /// The world does something: a producer, a fault, an operator.
     case act
-    case alarm(daemon: Int, incarnation: Int)
+    case alarm(daemon: Int, incarnation: Int, serial: Int)
     case runEnds(daemon: Int, worker: Int, run: Int)
     case executes(call: Int)
     case commits(call: Int)

@@ -25,6 +25,8 @@ struct SimulatedDaemon {
     var idleWorkers: [Int]
     var runs: [Run?]
     var armed: Int64?
+    /// Setting the timer anew takes the former time away.
+    var alarmSerial = 0
     /// Alarms at one and the same moment: a timer that fires again at once burns the processor.
     var alarmsAtOnce = 0
     var lastAlarm: Int64 = -1

@@ -1,0 +1,264 @@
+import Engine
+import QueueModel
+
+/// What has happened to every message, told by what was committed; and what must never happen.
+///
+/// It keeps books of its own: nothing here asks a flow or the model what it thinks.
+struct Ledger {
+    enum End: Equatable {
+        case open
+        case done
+        case dead
+        /// Deleted by somebody else, or gone with an unlogged queue.
+        case gone
+        /// Its sender rolled back.
+        case neverSent
+    }
+
+    struct Token {
+        var nature: Nature
+        var end = End.open
+        var isCommitted = false
+        /// When it could first have been claimed since it last became visible.
+        var waitingSince: Int64 = 0
+        var runs = 0
+        var failures = 0
+        var snoozes = 0
+        var successes = 0
+        var recorded = 0
+        /// Somebody moved its visibility timeout: leases of it mean nothing.
+        var isTampered = false
+    }
+
+    struct ClaimInfo {
+        var incarnation: Int
+        var clock: Timestamp
+        /// Deliveries before this one that did end with their process.
+        var deaths: Int
+        var epoch: Int
+    }
+
+    struct ActiveRun {
+        var token: Int
+        var daemon: Int
+        var incarnation: Int
+        var worker: Int
+        var fence: Fence
+        /// On the server's clock, as the server promised it.
+        var leaseEnd: Timestamp
+        var epoch: Int
+        var isCancelled = false
+    }
+
+    let plan: Plan
+    var tokens: [Token] = []
+    var open = 0
+    var claims: [Fence: ClaimInfo] = [:]
+    var active: [ActiveRun] = []
+    /// Deliveries whose run returned success.
+    var successes: Set<Fence> = []
+    var settled: Set<Fence> = []
+    var attempts: Set<Fence> = []
+    /// Of each incarnation: it died with its work.
+    var died: [Bool] = []
+    var lastTrouble: [Int64] = []
+    var violation: String?
+
+    init(plan: Plan) {
+        self.plan = plan
+    }
+
+    mutating func fail(_ text: String) {
+        if violation == nil { violation = text }
+    }
+
+    static func body(of token: Int, nature: Nature, limit: Int) -> [UInt8] {
+        let bytes = (0..<4).map { UInt8(truncatingIfNeeded: token >> (8 * $0)) }
+        return nature == .oversized ? bytes + Array(repeating: 0, count: limit) : bytes
+    }
+
+    static func token(of body: [UInt8]) -> Int {
+        (0..<4).reduce(0) { $0 | Int(body[$1]) << (8 * $1) }
+    }
+
+    // MARK: - What is committed
+
+    mutating func end(_ token: Int, _ end: End) {
+        guard tokens[token].end == .open else {
+            return fail("message \(token) ended as \(end), and had ended as \(tokens[token].end)")
+        }
+        tokens[token].end = end
+        if tokens[token].isCommitted { open -= 1 }
+    }
+
+    mutating func committed(_ token: Int, visibleAt time: Int64) {
+        tokens[token].isCommitted = true
+        tokens[token].waitingSince = time
+        open += 1
+    }
+
+    mutating func saw(_ fact: Fact, incarnation: Int, epoch: Int, clock: Timestamp, now: Int64, journal: Journal) {
+        switch fact {
+        case .settled(let settlement, let body, let holder):
+            sawSettled(settlement, token: Self.token(of: body), holder: holder, now: now, journal: journal)
+        case .renewed(let fence, let holder, let from, let to):
+            if fence != holder { fail("a stale renewal of \(fence) changed the lease of \(holder)") }
+            if to < from { fail("a renewal lowered a vt: \(fence)") }
+            let promised = clock.advanced(by: plan.policy.visibilityTimeout)
+            for index in active.indices where active[index].fence == fence { active[index].leaseEnd = promised }
+        case .claimed(let lease, _):
+            sawClaimed(lease, incarnation: incarnation, epoch: epoch, clock: clock, now: now, journal: journal)
+        case .removed(let body):
+            end(Self.token(of: body), .gone)
+        }
+    }
+
+    private mutating func sawSettled(
+        _ settlement: Settlement,
+        token: Int,
+        holder: Fence,
+        now: Int64,
+        journal: Journal
+    ) {
+        let fence = settlement.fence
+        if fence != holder { fail("a stale settlement of \(fence) changed the message, which \(holder) has") }
+        settled.insert(fence)
+        if let attempt = settlement.attempt, attempts.insert(fence).inserted {
+            tokens[token].recorded += 1
+            let recorded = tokens[token].recorded
+            if attempt.number != recorded { fail("message \(token): attempt \(attempt.number) is number \(recorded)") }
+            if recorded > plan.policy.retry.maxAttempts { fail("message \(token) failed \(recorded) times") }
+        }
+        switch settlement.outcome {
+        case .done:
+            if !successes.contains(fence) { fail("message \(token) is done, and no run of \(fence) returned success") }
+            end(token, .done)
+        case .deadLetter(let reason):
+            end(token, .dead)
+            checkDeadLetter(token, fence: fence, reason: reason)
+        case .retry(let delay, _), .snooze(let delay), .released(let delay), .condemned(_, let delay):
+            tokens[token].waitingSince = now + delay.inMicroseconds
+            checkRows(of: settlement.delivery.key, journal)
+        }
+    }
+
+    private mutating func checkDeadLetter(_ token: Int, fence: Fence, reason: String) {
+        let message = tokens[token]
+        if reason.hasPrefix("crashed") {
+            let deaths = claims[fence]?.deaths ?? 0
+            if deaths < plan.policy.maxCrashes { fail("message \(token) is called crashed after \(deaths) deaths") }
+            if plan.scenario == .poison, message.nature != .poison { fail("innocent message \(token) is called crashed") }
+        } else if reason.hasPrefix("too_large") {
+            if message.nature != .oversized { fail("message \(token) is not too large") }
+        } else if message.nature != .hopeless, message.recorded < plan.policy.retry.maxAttempts {
+            fail("message \(token) was given up after \(message.recorded) attempts: \(reason)")
+        }
+    }
+
+    private mutating func checkRows(of key: MessageKey, _ journal: Journal) {
+        guard let rows = journal.rows[key], rows.count > 1 else { return }
+        if Set(rows.map(\.readCount)).count < rows.count { fail("two journal rows of one delivery of \(key.id)") }
+    }
+
+    private mutating func sawClaimed(
+        _ lease: Lease,
+        incarnation: Int,
+        epoch: Int,
+        clock: Timestamp,
+        now: Int64,
+        journal: Journal
+    ) {
+        var deaths = 0
+        let fence = lease.fence
+        let token = lease.body.map(Self.token(of:))
+        if let token {
+            let recorded = tokens[token].recorded
+            if lease.history.attempts != recorded {
+                fail("message \(token) has \(recorded) recorded attempts, and its claim says \(lease.history.attempts)")
+            }
+            checkWaiting(token, now: now)
+        }
+        if lease.history.crashes > 0, let rows = journal.rows[lease.delivery.key] {
+            let isTampered = token.map { tokens[$0].isTampered } ?? true
+            let grace = plan.policy.visibilityTimeout.inMicroseconds * 3
+            for row in rows where row.isOpen && row.readCount < fence.readCount {
+                if died[row.owner] || isTampered || lastTrouble[row.owner] > now - grace {
+                    deaths += 1
+                } else {
+                    fail("a delivery of daemon \(row.owner), which lives, counts as a crash of \(fence)")
+                }
+            }
+        }
+        claims[fence] = ClaimInfo(incarnation: incarnation, clock: clock, deaths: deaths, epoch: epoch)
+    }
+
+    // MARK: - Runs
+
+    mutating func runBegan(_ token: Int, daemon: Int, incarnation: Int, worker: Int, fence: Fence, isPaused: (Int) -> Bool) {
+        guard let claim = claims[fence] else { return fail("a run of \(fence), which nobody claimed") }
+        if claim.incarnation != incarnation { fail("a run of \(fence), which another daemon claimed") }
+        for other in active where other.token == token && other.epoch == claim.epoch && !tokens[token].isTampered {
+            if other.leaseEnd > claim.clock {
+                fail("message \(token) was claimed as \(fence) while daemon \(other.incarnation) had it for longer")
+            } else if !other.isCancelled, !isPaused(other.daemon) {
+                fail("daemon \(other.incarnation) runs on with \(other.fence), whose lease has ended")
+            }
+        }
+        tokens[token].runs += 1
+        active.append(
+            ActiveRun(
+                token: token,
+                daemon: daemon,
+                incarnation: incarnation,
+                worker: worker,
+                fence: fence,
+                leaseEnd: claim.clock.advanced(by: plan.policy.visibilityTimeout),
+                epoch: claim.epoch
+            )
+        )
+    }
+
+    mutating func runEnded(daemon: Int, worker: Int, verdict: Verdict?) {
+        guard let index = active.firstIndex(where: { $0.daemon == daemon && $0.worker == worker }) else {
+            return fail("a run ended that had not begun")
+        }
+        let run = active.remove(at: index)
+        switch verdict {
+        case .done:
+            successes.insert(run.fence)
+            tokens[run.token].successes += 1
+        case .failed, .retry, .deadLetter:
+            tokens[run.token].failures += 1
+        case .snooze:
+            tokens[run.token].snoozes += 1
+        case .notStarted, nil:
+            break
+        }
+    }
+
+    /// Under a load that never ends nothing may be overlooked for long.
+    private mutating func checkWaiting(_ token: Int, now: Int64) {
+        let waited = now - tokens[token].waitingSince
+        if plan.scenario == .load, waited > 600_000 { fail("message \(token) waited \(waited) µs") }
+    }
+
+    /// A flow was told that its exchange is through.
+    mutating func believed(_ exchange: Exchange, refused: Set<Fence>) {
+        for settlement in exchange.settlements where !refused.contains(settlement.fence) {
+            if !settled.contains(settlement.fence) { fail("\(settlement.fence) is believed settled, and is not") }
+        }
+    }
+
+    /// Everything has ended: is it as it must be?
+    mutating func close() {
+        for (index, token) in tokens.enumerated() where token.isCommitted {
+            guard token.end != .open else { return fail("message \(index) never ended: \(token)") }
+            if plan.scenario == .calm, token.end == .done, token.successes != 1 {
+                fail("message \(index) succeeded \(token.successes) times")
+            }
+            if plan.scenario == .calm, token.runs != token.successes + token.failures + token.snoozes {
+                fail("message \(index) had runs that came to nothing: \(token)")
+            }
+        }
+    }
+}
