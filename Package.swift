@@ -64,9 +64,26 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .executableTarget(name: "ExampleDaemon", dependencies: ["PGMQWorker"], swiftSettings: strict),
+        .executableTarget(name: "ExampleDaemon", dependencies: ["Handlers", "PGMQWorker"], swiftSettings: strict),
 
         // Tests.
+        .target(
+            name: "TestSupport",
+            dependencies: ["PGMQ", "PGMQWorker", "Postgres"],
+            path: "Tests/TestSupport",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "LedgerDaemon",
+            dependencies: ["Handlers", "PGMQWorker"],
+            path: "Tests/LedgerDaemon",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "DaemonTests",
+            dependencies: ["PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "HandlersTests", dependencies: ["CSpawn", "Engine", "Handlers"], swiftSettings: strict),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", logging], swiftSettings: strict),
         .testTarget(

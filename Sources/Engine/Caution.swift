@@ -8,17 +8,40 @@ struct Caution: Sendable {
     private(set) var isRunning = false
     /// After a suspect, claims are of one message until one comes that is none.
     private(set) var claimsSingly = false
+    private var opening = Opening.none
+
+    private enum Opening {
+        case none
+        case sent
+        case done
+    }
 
     var isActive: Bool { suspect != nil || isRunning }
 
     mutating func hold(_ lease: Lease, until: Instant) {
         suspect = lease
+        opening = .none
         self.until = until
         claimsSingly = true
     }
 
+    /// The delivery whose journal row is to be opened now, before it runs.
+    mutating func open() -> Delivery? {
+        guard let suspect, opening == .none else { return nil }
+        opening = .sent
+        return suspect.delivery
+    }
+
+    mutating func opened() {
+        opening = .done
+    }
+
+    mutating func couldNotOpen(_ delivery: Delivery) {
+        if suspect?.delivery == delivery { opening = .none }
+    }
+
     mutating func start() -> (lease: Lease, until: Instant)? {
-        guard let suspect, let until else { return nil }
+        guard let suspect, let until, opening == .done else { return nil }
         self.suspect = nil
         isRunning = true
         return (suspect, until)

@@ -19,12 +19,12 @@ extension Flow {
         if !done.isEmpty {
             return .exchange(Exchange(settlements: batch(from: \.done), claim: claim(riding: true, now: now)))
         }
-        if !others.isEmpty || !lost.isEmpty {
-            let losses = lost
-            lost = []
+        let losses = lossesToClose(now: now)
+        if !others.isEmpty || !losses.isEmpty {
             return .exchange(Exchange(settlements: batch(from: \.others), lost: losses))
         }
         if let job = phantoms(now: now) { return job }
+        if let job = suspectToBegin(now: now) { return job }
         guard mayClaim(now: now) else { return nil }
         return lookForWork(now: now)
     }
@@ -98,6 +98,8 @@ extension Flow {
 
     public mutating func completed(_ exchange: Exchange, _ result: ExchangeResult, now: Instant) {
         settled(exchange, refused: result.refused)
+        losing -= exchange.lost.count
+        if let suspect = exchange.begins { began(suspect, refused: result.refused) }
         if pause?.isDatabase == true { pause = nil }
         guard let claim = exchange.claim else { return }
         pause = nil
@@ -118,7 +120,12 @@ extension Flow {
                 closePhantomsAt = now
             }
         }
-        lost += exchange.lost
+        if let suspect = exchange.begins { caution.couldNotOpen(suspect) }
+        if !exchange.lost.isEmpty {
+            losing -= exchange.lost.count
+            lost += exchange.lost
+            loseAgainAt = now + .milliseconds(200)
+        }
         unsettled(exchange.settlements, of: exchange, failure, now: now)
         // What failed in company is sent apart next, and then shows whose fault it was.
         switch failure {
@@ -177,7 +184,8 @@ extension Flow {
     /// Claims whose reply never came may have been committed. Their journal rows are closed, so that they count no
     /// crash: before the next claim, and once more when the server can no longer be at it.
     private mutating func phantoms(now: Instant) -> Job? {
-        guard let closePhantomsAt, closePhantomsAt <= now, !closingPhantoms else { return nil }
+        // A claim still under way has opened rows that are not known here.
+        guard let closePhantomsAt, closePhantomsAt <= now, !closingPhantoms, reserved == 0 else { return nil }
         closingPhantoms = true
         return .closePhantoms(holding: heldDeliveries)
     }
@@ -185,7 +193,8 @@ extension Flow {
     public mutating func closedPhantoms(_ failure: QueueFailure?, now: Instant) {
         closingPhantoms = false
         guard failure == nil else {
-            closePhantomsAt = now + .milliseconds(200)
+            // A stop does not wait for a database that is away.
+            closePhantomsAt = mode == .stopping ? nil : now + .milliseconds(200)
             return
         }
         if let phantomsUntil, now < phantomsUntil {

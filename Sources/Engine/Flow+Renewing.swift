@@ -51,7 +51,12 @@ extension Flow {
                 lose(lease)
             }
         }
-        if let suspect = caution.suspect, answers[suspect.fence] == .renewed { caution.extended(until: until) }
+        switch caution.suspect.flatMap({ answers[$0.fence] }) {
+        case .renewed: caution.extended(until: until)
+        case .skipped: renewSoon(now: now)
+        case .lost: loseSuspect()
+        case nil: break
+        }
         return cancelled
     }
 

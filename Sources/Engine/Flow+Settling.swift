@@ -18,6 +18,14 @@ extension Flow {
         return batch
     }
 
+    mutating func lossesToClose(now: Instant) -> [Delivery] {
+        guard !lost.isEmpty, loseAgainAt.map({ $0 <= now }) ?? true else { return [] }
+        defer { lost = [] }
+        loseAgainAt = nil
+        losing += lost.count
+        return lost
+    }
+
     mutating func repeatedSettlement(now: Instant) -> Job? {
         guard let index = again.firstIndex(where: { $0.notBefore <= now }) else { return nil }
         let item = again.remove(at: index)

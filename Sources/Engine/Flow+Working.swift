@@ -38,12 +38,8 @@ extension Flow {
     /// The next message for this worker, which must be idle.
     public mutating func take(worker: Int, now: Instant) -> Assignment {
         if caution.isActive {
-            if let suspect = caution.suspect, caution.until.map({ $0 <= now }) ?? true {
-                _ = caution.abandon()
-                heldBytes -= suspect.size
-                lose(suspect)
-            }
-            guard running == 0, reserved == 0, unsettled == 0, let (lease, until) = caution.start() else { return idle }
+            if caution.until.map({ $0 <= now }) ?? true { loseSuspect() }
+            guard isAlone, let (lease, until) = caution.start() else { return idle }
             return begin(lease, until: until, worker: worker, now: now)
         }
         while let waiting = ready.popFirst() {
@@ -56,6 +52,28 @@ extension Flow {
         return idle
     }
 
+    /// Nothing else is held: neither run, nor on its way here or back.
+    private var isAlone: Bool { running == 0 && reserved == 0 && unsettled == 0 }
+
+    /// A suspect's journal row is opened when it is about to run, and not when it is claimed: while it waits, others
+    /// run, or are on their way back, and a process that ends then ends by another's fault.
+    mutating func suspectToBegin(now: Instant) -> Job? {
+        guard isAlone, !isPaused(now: now), let delivery = caution.open() else { return nil }
+        return .exchange(Exchange(begins: delivery))
+    }
+
+    mutating func began(_ delivery: Delivery, refused: Set<Fence>) {
+        guard let suspect = caution.suspect, suspect.delivery == delivery else { return }
+        guard refused.contains(delivery.fence) else { return caution.opened() }
+        loseSuspect()
+    }
+
+    mutating func loseSuspect() {
+        guard let suspect = caution.abandon() else { return }
+        heldBytes -= suspect.size
+        lose(suspect)
+    }
+
     private var idle: Assignment {
         mode == .stopping && reserved == 0 ? .stop : .wait
     }
@@ -63,6 +81,7 @@ extension Flow {
     private mutating func begin(_ lease: Lease, until: Instant, worker: Int, now: Instant) -> Assignment {
         let deadline = now + policy.handlerTimeout
         runs[worker] = Run(lease: lease, until: until, began: now, deadline: deadline)
+        earliestEnd = earliest(earliestEnd, until)
         running += 1
         if earliestDeadline == nil { earliestDeadline = deadline }
         return .run(
@@ -159,6 +178,9 @@ extension Flow {
             }
         }
         if isStopping(at: now) {
+            // The last time that phantoms are closed.
+            phantomsUntil = nil
+            closePhantomsAt = closePhantomsAt.map { min($0, now) }
             for index in runs.indices where runs[index].map({ $0.cause == nil }) ?? false {
                 runs[index]?.cause = .shutdown
                 cancelled.append(index)

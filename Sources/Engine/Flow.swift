@@ -43,6 +43,9 @@ public struct Flow: Sendable {
     var done: Deque<Settlement> = []
     var others: Deque<Settlement> = []
     var lost: [Delivery] = []
+    /// Of these, how many are being closed, and when to try again what could not be.
+    var losing = 0
+    var loseAgainAt: Instant?
     /// Settlements of transactions that failed: each goes again by itself, before any claim.
     var again: [Repeat] = []
     /// Of these, and of those under way again, how many have not been sent a second time yet.
@@ -137,8 +140,11 @@ public struct Flow: Sendable {
     /// Nothing is held, running or unsettled, or nothing more can be done about it.
     public var isFinished: Bool {
         mode == .stopping
-            && (isHalted || (running == 0 && reserved == 0 && unsettled == 0 && lost.isEmpty && ready.isEmpty))
+            && (isHalted || (running == 0 && reserved == 0 && unsettled == 0 && ready.isEmpty && isJournalClosed))
     }
+
+    /// An open row of ours would be taken for a crash.
+    private var isJournalClosed: Bool { lost.isEmpty && losing == 0 && closePhantomsAt == nil }
 
     /// Cheap, and true whenever ``isFinished`` could be.
     var mayHaveEnded: Bool { mode == .stopping }
@@ -185,9 +191,10 @@ public struct Flow: Sendable {
     /// The next moment at which asking again could bring something, if nothing happens before.
     public func nextAlarm() -> Instant? {
         var next = earliest(renewing ? nil : renewAt, earliest(earliestEnd, earliestDeadline))
-        if mode == .stopping, running > 0 { next = earliest(next, ahead(stopDeadline)) }
+        if mode == .stopping, running > 0 || closePhantomsAt != nil { next = earliest(next, ahead(stopDeadline)) }
         for item in again { next = earliest(next, ahead(item.notBefore)) }
         if let closePhantomsAt, !closingPhantoms { next = earliest(next, ahead(closePhantomsAt)) }
+        if !lost.isEmpty { next = earliest(next, ahead(loseAgainAt)) }
         for pause in [pause, fault] { next = earliest(next, ahead(pause?.until)) }
         return earliest(next, restUntil)
     }
@@ -201,7 +208,6 @@ public struct Flow: Sendable {
 
     var asked: Instant?
 
-    package func dbg(_ o: Instant) -> String { "renewing \(renewing) renewAt \(String(describing: renewAt.map{$0-o})) end \(String(describing: earliestEnd.map{$0-o})) dl \(String(describing: earliestDeadline.map{$0-o})) rest \(String(describing: restUntil.map{$0-o})) pause \(String(describing: pause.map{$0.until-o})) fault \(String(describing: fault.map{$0.until-o})) ph \(String(describing: closePhantomsAt.map{$0-o})) \(closingPhantoms) again \(again.count) \(mode)" }
     /// Set by ``nextJob(now:)`` when it had nothing to do.
     var restUntil: Instant?
 

@@ -52,16 +52,24 @@ public struct Exchange: Sendable, Equatable {
     /// Deliveries whose lease was lost: only their journal rows are closed.
     public var lost: [Delivery]
     public var claim: Claim?
+    /// A suspect, about to run alone: its journal row is opened, if the fence holds.
+    public var begins: Delivery?
 
-    public init(settlements: [Settlement] = [], lost: [Delivery] = [], claim: Claim? = nil) {
+    public init(
+        settlements: [Settlement] = [],
+        lost: [Delivery] = [],
+        claim: Claim? = nil,
+        begins: Delivery? = nil
+    ) {
         self.settlements = settlements
         self.lost = lost
         self.claim = claim
+        self.begins = begins
     }
 }
 
 public struct ExchangeResult: Sendable {
-    /// Settlements whose fence held no more.
+    /// Settlements, and a suspect about to begin, whose fence held no more.
     public var refused: Set<Fence>
     public var claimed: [Lease]
     /// The server's clock at the transaction's start.

@@ -1,6 +1,7 @@
 import Engine
 import Logging
 import PGMQWorker
+import Systemd
 import Testing
 
 @Suite struct DefaultsTests {

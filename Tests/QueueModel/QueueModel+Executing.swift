@@ -6,11 +6,14 @@ extension QueueModel {
         case .send(let bodies, let delay):
             return send(bodies, vt: now.advanced(by: delay), now: now, in: &pending, id: id)
         case .exchange(let exchange, let daemon):
-            guard let refused = settle(exchange.settlements, daemon: daemon, now: now, in: &pending, id: id) else {
+            guard var refused = settle(exchange.settlements, daemon: daemon, now: now, in: &pending, id: id) else {
                 return .locked
             }
             for delivery in exchange.lost {
                 pending.journal.append(.close(delivery.key, readCount: delivery.fence.readCount, owner: daemon))
+            }
+            if let delivery = exchange.begins, !begin(delivery, daemon: daemon, now: now, in: &pending) {
+                refused.insert(delivery.fence)
             }
             // A claim that rides is as durable as what it rides behind.
             pending.isDurable = !settings.hasLastReadAt || !exchange.settlements.isEmpty || !exchange.lost.isEmpty
@@ -117,11 +120,20 @@ extension QueueModel {
             )
             change(index, .update(row.id, version), in: &pending, id: id)
             pending.facts.append(.claimed(lease, isDurable: pending.isDurable))
-            if lease.delivery.isJournaled {
+            if lease.delivery.isJournaled, lease.history.crashes < settings.suspectedAfter {
                 pending.journal.append(.open(key, readCount: version.readCount, owner: daemon, at: now))
             }
             return lease
         }
+    }
+
+    /// Opens a suspect's row.
+    private func begin(_ delivery: Delivery, daemon: Int, now: Timestamp, in pending: inout Pending) -> Bool {
+        guard let row = row(delivery.fence.messageID), let version = row.committed,
+            holds(delivery.fence, row, version)
+        else { return false }
+        pending.journal.append(.open(delivery.key, readCount: delivery.fence.readCount, owner: daemon, at: now))
+        return true
     }
 
     private func probe(now: Timestamp) -> Probe {

@@ -12,6 +12,8 @@ public struct QueueModel: Sendable {
         public var hasLastReadAt: Bool
         /// Emptied by a crash of the server, and its ids begin again.
         public var isUnlogged: Bool
+        /// From this many open rows on a message is a suspect, whose claim opens no row: it does when it begins.
+        public var suspectedAfter: Int
         public var faults: ModelFaults
 
         public init(
@@ -19,12 +21,14 @@ public struct QueueModel: Sendable {
             maxMessageBytes: Int = 1 << 20,
             hasLastReadAt: Bool = true,
             isUnlogged: Bool = false,
+            suspectedAfter: Int = .max,
             faults: ModelFaults = []
         ) {
             self.visibilityTimeout = visibilityTimeout
             self.maxMessageBytes = maxMessageBytes
             self.hasLastReadAt = hasLastReadAt
             self.isUnlogged = isUnlogged
+            self.suspectedAfter = suspectedAfter
             self.faults = faults
         }
     }

@@ -72,6 +72,7 @@ struct Plan {
             isUnlogged: dice.chance(15),
             faults: fault.model
         )
+        if policy.runsInProcess { settings.suspectedAfter = policy.maxCrashes - 1 }
         daemons = 3
         actions = 45 + dice.below(30)
         switch self.scenario {
@@ -88,6 +89,7 @@ struct Plan {
             settings.visibilityTimeout = .seconds(10)
         case .poison:
             policy.runsInProcess = true
+            settings.suspectedAfter = policy.maxCrashes - 1
             natures = [(.good, 12), (.flaky(2), 2), (.poison, 2), (.long, 1)]
         case .storm:
             natures = [

@@ -20,6 +20,10 @@ struct SimulatedDaemon {
     var pausedUntil: Int64 = 0
     /// Cut off from the database until then.
     var cutUntil: Int64 = 0
+    /// Told to stop: how long its handlers may go on.
+    var stopUntil: Int64?
+    /// Could not close its phantoms' rows before it ended.
+    var leavesPhantoms = false
     var idlePumps = Self.pumps
     var renewerIsIdle = true
     var idleWorkers: [Int]

@@ -116,6 +116,7 @@ extension World {
         guard daemons[index].isUp, daemons[index].pausedUntil <= now else { return }
         trace?.note(now, "daemon \(daemons[index].incarnation) is told to stop")
         let grace = dice.chance(30) ? 0 : dice.between(1000, 800_000)
+        daemons[index].stopUntil = min(now + grace, daemons[index].stopUntil ?? .max)
         daemons[index].flow.stop(until: instant(now + grace), now: instant(now))
         cancel(index, daemons[index].flow.tick(now: instant(now)))
         events.put(

@@ -173,6 +173,7 @@ extension World {
                 daemons[index].flow.failed(exchange, call.failure ?? .unavailable("no answer"), now: time)
             }
         case .closePhantoms:
+            if call.failure != nil, daemons[index].stopUntil != nil { daemons[index].leavesPhantoms = true }
             daemons[index].flow.closedPhantoms(call.failure, now: time)
         case .register:
             daemons[index].flow.registered(call.failure == nil ? true : nil, now: time)

@@ -43,7 +43,7 @@ extension World {
         daemons[index].alarmsAtOnce = daemons[index].lastAlarm == now ? daemons[index].alarmsAtOnce + 1 : 0
         daemons[index].lastAlarm = now
         if daemons[index].alarmsAtOnce > 20 {
-            ledger.fail("the alarm of daemon \(daemons[index].incarnation) fires again and again, and nothing is done \(now) \(daemons[index].flow.dbg(Self.origin))")
+            ledger.fail("the alarm of daemon \(daemons[index].incarnation) fires again and again, and nothing is done")
         }
         cancel(index, daemons[index].flow.tick(now: instant(now)))
         dispatch(index)

@@ -1,0 +1,79 @@
+import Foundation
+import Glibc
+import Handlers
+import PGMQWorker
+
+/// A daemon for the tests: a real one, whose Swift handler does what the message says and writes what it did.
+@main
+struct LedgerDaemon {
+    struct Order: Decodable, Sendable {
+        /// Runs this long; heeds cancellation.
+        var sleep: Double?
+        /// Fails this many times, then succeeds; -1 for ever.
+        var fail: Int?
+        /// Ends the process by abort().
+        var abort: Bool?
+        /// Keeps a thread of the cooperative pool busy, without ever suspending, for this many seconds.
+        var block: Double?
+        var deadLetter: String?
+        var snooze: Double?
+        /// Goes on in spite of cancellation.
+        var stubborn: Bool?
+    }
+
+    static func main() async {
+        let arguments = CommandLine.arguments
+        guard arguments.count == 4, arguments[1] == "run", arguments[2] == "-c" else { exit(64) }
+        var handlers = HandlerRegistry()
+        let ledger = open(ProcessInfo.processInfo.environment["PGMQD_LEDGER"] ?? "/dev/null", O_WRONLY | O_APPEND)
+        handlers.register("ledger", decoding: Order.self) { order, context in
+            try await work(order, context, ledger)
+        }
+        exit(await DaemonProgram.run(configuration: arguments[3], handlers: handlers))
+    }
+
+    private static func work(_ order: Order, _ context: MessageContext, _ ledger: Int32) async throws {
+        write("start", "-", context, ledger)
+        do {
+            try await obey(order, context)
+            write("end", "done", context, ledger)
+        } catch {
+            write("end", error is CancellationError ? "cancelled" : "failed", context, ledger)
+            throw error
+        }
+    }
+
+    private static func obey(_ order: Order, _ context: MessageContext) async throws {
+        if order.abort == true { abort() }
+        if let seconds = order.block {
+            let end = ContinuousClock.now + .seconds(seconds)
+            while .now < end {}
+        }
+        if let seconds = order.sleep {
+            if order.stubborn == true {
+                await Task.detached { try? await Task.sleep(for: .seconds(seconds)) }.value
+            } else {
+                try await Task.sleep(for: .seconds(seconds))
+            }
+        }
+        if let fails = order.fail, fails < 0 || context.attempt <= fails { throw Refusal(attempt: context.attempt) }
+        if let reason = order.deadLetter { throw DeadLetter(reason: reason) }
+        if let seconds = order.snooze, context.readCount < 3 { throw Snooze(for: .seconds(seconds)) }
+    }
+
+    private struct Refusal: Error, CustomStringConvertible {
+        let attempt: Int
+        var description: String { "ordered to fail at attempt \(attempt)" }
+    }
+
+    /// One write a line, so that processes do not mix theirs.
+    private static func write(_ event: String, _ verdict: String, _ context: MessageContext, _ ledger: Int32) {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        let nanoseconds = UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+        let line = """
+            \(event) \(context.queue) \(context.id) \(context.readCount) \(context.attempt) \(getpid()) \(nanoseconds) \(verdict)\n
+            """
+        _ = Glibc.write(ledger, line, line.utf8.count)
+    }
+}
