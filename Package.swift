@@ -84,6 +84,11 @@ let package = Package(
             dependencies: ["PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon"],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "FaultTests",
+            dependencies: ["Engine", "PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "HandlersTests", dependencies: ["CSpawn", "Engine", "Handlers"], swiftSettings: strict),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", logging], swiftSettings: strict),
         .testTarget(

@@ -6,6 +6,7 @@ public struct Migration: Sendable {
     public static let all: [Migration] = [
         Migration(version: 1, bytes: PackageResources.journal_sql),
         Migration(version: 2, bytes: PackageResources.doorbell_sql),
+        Migration(version: 3, bytes: PackageResources.delivery_sql),
     ]
 
     private init(version: Int, bytes: [UInt8]) {

@@ -176,6 +176,9 @@ struct Attention: Sendable {
         switch state {
         case .awake:
             state = .drowsy(step: 0, next: now + Self.dozes[0])
+        case .drowsy(_, let next) where now < next:
+            // It rode along with a settlement, before its time: many of these in a row are no time at all.
+            break
         case .drowsy(let step, _) where step + 1 < Self.dozes.count:
             state = .drowsy(step: step + 1, next: now + Self.dozes[step + 1])
         case .drowsy(let step, _):

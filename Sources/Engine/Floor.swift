@@ -5,7 +5,8 @@
 /// found by sweeps, graded and held to a share of the time.
 public struct Floor: Sendable {
     public private(set) var value: Timestamp?
-    private var lastClock: Timestamp?
+    /// The server's clock, and when it was told.
+    private var lastClock: (time: Timestamp, heard: Instant)?
     private var sweeps: [Sweep] = [
         Sweep(depth: .seconds(1), every: .milliseconds(50)),
         Sweep(depth: .seconds(60), every: .seconds(1)),
@@ -50,12 +51,17 @@ public struct Floor: Sendable {
     }
 
     mutating func claimed(_ claim: Claim, _ leases: [Lease], clock: Timestamp, took: Duration, now: Instant) {
-        if let lastClock, clock < lastClock {
-            reset()
-            self.lastClock = clock
-            return
+        // Of two claims under way at once either may answer first: only one that was sent after an answer was heard
+        // can show that the clock went back.
+        if let lastClock, clock < lastClock.time {
+            if now - took >= lastClock.heard {
+                reset()
+                self.lastClock = (clock, now)
+                return
+            }
+        } else {
+            lastClock = (clock, now)
         }
-        lastClock = clock
         if case .below(let depth) = claim.reach {
             for index in sweeps.indices where sweeps[index].depth <= depth {
                 sweeps[index].due = now + max(sweeps[index].every, took * Self.share)

@@ -76,13 +76,13 @@ extension Flow {
 
     private var freePlaces: Int {
         // Outcomes that the database is slow to take hold no place, but there is an end to it.
-        unsettled > 10 * QueuePolicy.batchLimit ? 0 : capacity - held
+        unsettled > 10 * policy.batchLimit ? 0 : capacity - held
     }
 
     private var claimLimit: Int {
         if caution.claimsSingly { return 1 }
         let room = max(1, (policy.maxInflightBytes - heldBytes - reserved * bytesEach) / bytesEach)
-        return max(1, min(freePlaces, QueuePolicy.batchLimit, room))
+        return max(1, min(freePlaces, policy.batchLimit, room))
     }
 
     /// The safety interval, with a tenth of jitter either way: daemons do not poll in step.

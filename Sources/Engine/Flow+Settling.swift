@@ -11,7 +11,7 @@ extension Flow {
     }
 
     mutating func batch(from box: WritableKeyPath<Flow, Deque<Settlement>>) -> [Settlement] {
-        let count = min(self[keyPath: box].count, QueuePolicy.batchLimit)
+        let count = min(self[keyPath: box].count, policy.batchLimit)
         let batch = Array(self[keyPath: box].prefix(count))
         self[keyPath: box].removeFirst(count)
         settling += count
@@ -27,7 +27,10 @@ extension Flow {
     }
 
     mutating func repeatedSettlement(now: Instant) -> Job? {
-        guard let index = again.firstIndex(where: { $0.notBefore <= now }) else { return nil }
+        // What failed twice may be waiting for a lock: it takes one of the connections, not all.
+        guard !underway.contains(where: { $0.tries > 1 }),
+            let index = again.firstIndex(where: { $0.notBefore <= now })
+        else { return nil }
         let item = again.remove(at: index)
         settling += item.settlements.count
         underway.append(item)

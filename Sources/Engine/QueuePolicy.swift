@@ -16,6 +16,8 @@ public struct QueuePolicy: Sendable, Equatable {
     public var deafPollInterval: Duration
     /// How long a message waits whose handler could not be started, the first time.
     public var notStartedDelay: Duration
+    /// The most that one statement claims or settles. Less is for measuring: batches find their size by themselves.
+    public var batchLimit = 500
 
     public init(
         name: String,
@@ -44,7 +46,4 @@ public struct QueuePolicy: Sendable, Equatable {
         self.deafPollInterval = min(deafPollInterval, pollInterval)
         self.notStartedDelay = notStartedDelay
     }
-
-    /// The most that one statement claims or settles.
-    public static let batchLimit = 500
 }

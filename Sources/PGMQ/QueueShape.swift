@@ -37,7 +37,7 @@ struct QueueShape: Sendable {
                     and (select attname from pg_attribute where attrelid = c.oid and attnum = i.indkey[0]) = 'vt'),
                 exists(select from pg_attribute a join pg_class k on a.attrelid = k.oid
                     where k.relnamespace = c.relnamespace and k.relname = $2 and a.attname = 'last_read_at'),
-                to_regclass('pgmqd.journal') is not null,
+                to_regclass('pgmqd.journal') is not null and to_regproc('pgmqd.deliver') is not null,
                 exists(select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
                     join pg_namespace n on n.oid = p.pronamespace
                     where t.tgrelid = c.oid and n.nspname = 'pgmqd' and p.proname = 'doorbell'

@@ -19,41 +19,25 @@ struct QueueStatements: Sendable {
 
     // MARK: - Claiming
 
+    /// The texts are made once, where the row is locked; what is too large is not sent.
     func claim(_ claim: Claim) -> Statement {
-        Statement(
+        let size = "coalesce(octet_length(p.body), 0) + coalesce(octet_length(p.headers), 0)"
+        return Statement(
             """
-            with picked as materialized (
-                select msg_id, vt as former_vt, ctid as place from \(shape.table)
+            with p as materialized (
+                select msg_id, vt as former_vt, ctid as place, message::text as body, headers::text as headers
+                from \(shape.table)
                 where vt >= $1 and vt <= statement_timestamp()
                 order by vt limit $2 for update skip locked
-            ), claimed as (
-                update \(shape.table) q
-                set vt = clock_timestamp() + make_interval(secs => $3), read_ct = q.read_ct + 1\
-            \(shape.hasLastReadAt ? ", last_read_at = clock_timestamp()" : "")
-                from picked p where \(sameRow)
-                returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt) as read_at, p.former_vt,
-                    q.message::text as body, q.headers::text as headers
-            ), opened as (
-                insert into pgmqd.journal (queue, msg_id, enqueued_at, read_ct, daemon, host, version)
-                select $4, msg_id, enqueued_at, read_ct, $5, $6, $7 from claimed where read_ct > 1
-                on conflict do nothing
             )
-            select msg_id, read_ct, enqueued_at, read_at, former_vt,
-                coalesce(octet_length(body), 0) + coalesce(octet_length(headers), 0) as size,
-                case when coalesce(octet_length(body), 0) + coalesce(octet_length(headers), 0) <= $8 then body end,
-                case when coalesce(octet_length(body), 0) + coalesce(octet_length(headers), 0) <= $8 then headers end,
-                case when c.read_ct > 1 then (
-                    select json_build_object(
-                        'attempts', coalesce(max(j.attempt), 0),
-                        'crashes', count(*) filter (where j.outcome is null),
-                        'condemned', max(j.reason) filter (where j.outcome = 'condemned'),
-                        'lastReason', (array_agg(j.reason order by j.read_ct desc)
-                            filter (where j.attempt is not null))[1]
-                    )::text
-                    from pgmqd.journal j
-                    where j.queue = $4 and j.msg_id = c.msg_id and j.enqueued_at = c.enqueued_at
-                ) end
-            from claimed c order by former_vt
+            update \(shape.table) q
+            set vt = clock_timestamp() + make_interval(secs => $3), read_ct = q.read_ct + 1\
+            \(shape.hasLastReadAt ? ", last_read_at = clock_timestamp()" : "")
+            from p where \(sameRow)
+            returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt), p.former_vt, \(size),
+                case when \(size) <= $8 then p.body end, case when \(size) <= $8 then p.headers end,
+                case when q.read_ct > 1 then
+                    pgmqd.deliver($4, q.msg_id, q.enqueued_at, q.read_ct, $5, $6, $7) end
             """,
             [
                 .timestamp(ServerTime.microseconds(claim.floor ?? .distantPast)),

@@ -29,7 +29,7 @@ struct DatabaseOptions: ParsableArguments {
         }
     }
 
-    private func url() throws -> String {
+    func url() throws -> String {
         let environment = ProcessInfo.processInfo.environment
         if let database { return database }
         if let url = environment["PGMQD_DATABASE_URL"] { return url }

@@ -5,8 +5,8 @@ import Synchronization
 /// A real daemon in a process of its own, with its log.
 public final class DaemonProcess: Sendable {
     public let folder: String
-    private let process: Mutex<Process>
-    private let lines = Mutex<(text: String, ended: Bool)>(("", false))
+    private let child: Child
+    private let read: Mutex<(text: String, upTo: UInt64)> = Mutex(("", 0))
 
     /// The folder of the built programs: this test's own.
     public static var programs: String {
@@ -30,39 +30,39 @@ public final class DaemonProcess: Sendable {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let file = folder + "/pgmqd.toml"
         try configuration.write(toFile: file, atomically: true, encoding: .utf8)
-        let process = Process()
-        let command = prefix + [Self.programs + "/" + program] + (arguments ?? ["run", "-c", file])
-        process.executableURL = URL(fileURLWithPath: command[0])
-        process.arguments = Array(command.dropFirst())
-        process.environment = ["PATH": "/usr/local/bin:/usr/bin:/bin"].merging(environment) { $1 }
-        let pipe = Pipe()
-        process.standardError = pipe
-        process.standardOutput = pipe
-        process.standardInput = FileHandle.nullDevice
-        self.process = Mutex(process)
-        try process.run()
-        pipe.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil }
-            self?.lines.withLock { lines in
-                lines.text += String(decoding: data, as: UTF8.self)
-                lines.ended = data.isEmpty
-            }
-        }
+        child = try Child(
+            prefix + [Self.programs + "/" + program] + (arguments ?? ["run", "-c", file]),
+            environment: ["PATH": "/usr/local/bin:/usr/bin:/bin"].merging(environment) { $1 },
+            output: folder + "/log",
+            errors: folder + "/log"
+        )
     }
 
     deinit {
-        let (pid, running) = process.withLock { ($0.processIdentifier, $0.isRunning) }
-        if running { Glibc.kill(pid, SIGKILL) }
+        child.signal(SIGKILL)
+        // Reaps it: nobody else will.
+        while child.exit == nil { usleep(1000) }
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    public var pid: Int32 { process.withLock { $0.processIdentifier } }
-    public var isRunning: Bool { process.withLock { $0.isRunning } }
-    public var log: String { lines.withLock { $0.text } }
+    public var pid: Int32 { child.pid }
+    public var isRunning: Bool { child.exit == nil }
+
+    /// Standard output and standard error so far.
+    public var log: String {
+        read.withLock { read in
+            guard let handle = FileHandle(forReadingAtPath: folder + "/log") else { return read.text }
+            defer { try? handle.close() }
+            try? handle.seek(toOffset: read.upTo)
+            let data = (try? handle.readToEnd()) ?? Data()
+            read.text += String(decoding: data, as: UTF8.self)
+            read.upTo += UInt64(data.count)
+            return read.text
+        }
+    }
 
     public func signal(_ number: Int32) {
-        Glibc.kill(pid, number)
+        child.signal(number)
     }
 
     /// Waits for a text in the log.
@@ -83,8 +83,12 @@ public final class DaemonProcess: Sendable {
     /// Waits for the process's end.
     /// - Returns: the exit status; minus the signal's number where one ended it.
     public func exit(within limit: Duration = .seconds(60)) async throws -> Int32 {
-        try await eventually("the daemon ends", within: limit) { !self.isRunning && self.lines.withLock { $0.ended } }
-        return process.withLock { $0.terminationReason == .exit ? $0.terminationStatus : -$0.terminationStatus }
+        do {
+            try await eventually("the daemon ends", within: limit) { !self.isRunning }
+        } catch {
+            throw NeverHappened(description: "\(error)\n--- log:\n\(log.suffix(4000))")
+        }
+        return child.exit ?? 0
     }
 
     /// Stops it and expects a clean end.

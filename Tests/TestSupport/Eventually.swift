@@ -3,6 +3,10 @@ import Foundation
 /// What a test waited for and did not come.
 public struct NeverHappened: Error, CustomStringConvertible {
     public let description: String
+
+    public init(description: String) {
+        self.description = description
+    }
 }
 
 /// Waits until the condition holds. The only place where a test lets time pass; what it waits for is an event.

@@ -62,6 +62,9 @@ struct Ledger {
     /// Of each incarnation: it died with its work.
     var died: [Bool] = []
     var lastTrouble: [Int64] = []
+    var unfloored = 0
+    /// Of all that were claimed, the highest former `vt`.
+    var highestVT = Timestamp.distantPast
     var violation: String?
 
     init(plan: Plan) {
@@ -171,6 +174,7 @@ struct Ledger {
         var deaths = 0
         let fence = lease.fence
         let token = lease.body.map(Self.token(of:))
+        highestVT = max(highestVT, lease.formerVT)
         if let token {
             let recorded = tokens[token].recorded
             if lease.history.attempts != recorded {
@@ -194,13 +198,20 @@ struct Ledger {
 
     // MARK: - Runs
 
-    mutating func runBegan(_ token: Int, daemon: Int, incarnation: Int, worker: Int, fence: Fence, isPaused: (Int) -> Bool) {
+    mutating func runBegan(
+        _ token: Int,
+        daemon: Int,
+        incarnation: Int,
+        worker: Int,
+        fence: Fence,
+        paused: [Int]
+    ) {
         guard let claim = claims[fence] else { return fail("a run of \(fence), which nobody claimed") }
         if claim.incarnation != incarnation { fail("a run of \(fence), which another daemon claimed") }
         for other in active where other.token == token && other.epoch == claim.epoch && !tokens[token].isTampered {
             if other.leaseEnd > claim.clock {
                 fail("message \(token) was claimed as \(fence) while daemon \(other.incarnation) had it for longer")
-            } else if !other.isCancelled, !isPaused(other.daemon) {
+            } else if !other.isCancelled, !paused.contains(other.daemon) {
                 fail("daemon \(other.incarnation) runs on with \(other.fence), whose lease has ended")
             }
         }
@@ -239,7 +250,23 @@ struct Ledger {
     /// Under a load that never ends nothing may be overlooked for long.
     private mutating func checkWaiting(_ token: Int, now: Int64) {
         let waited = now - tokens[token].waitingSince
-        if plan.scenario == .load, waited > 600_000 { fail("message \(token) waited \(waited) µs") }
+        if plan.scenario == .load, waited > 400_000 { fail("message \(token) waited \(waited) µs") }
+    }
+
+    /// A claim above the floor that is not full has left nothing there.
+    mutating func checkPassedOver(_ claim: Claim, claimed: Int, _ model: QueueModel, clock: Timestamp) {
+        guard plan.scenario == .load, claim.reach == .floor, claimed < claim.limit else { return }
+        for row in model.rows where row.lockedBy == 0 {
+            guard let vt = row.committed?.vt, vt >= highestVT, vt <= clock else { continue }
+            fail("a claim passed over message \(Self.token(of: row.body))")
+        }
+    }
+
+    /// Claims without a floor walk through everything that is dead: under load there is no reason for them.
+    mutating func claims(_ exchange: Exchange, now: Int64) {
+        guard plan.scenario == .load, exchange.claim?.reach == .all else { return }
+        unfloored += 1
+        if unfloored > 10 { fail("ten claims without a floor in \(now) µs of work") }
     }
 
     /// A flow was told that its exchange is through.

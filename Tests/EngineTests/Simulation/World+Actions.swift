@@ -12,7 +12,9 @@ extension World {
             if dice.chance(30) { wakeAny() }
             events.put(.act, at: now + dice.between(1000, 50_000))
         case .load:
-            send(lateness: dice.chance(15) ? 200_000 : 300, most: 40)
+            // One send of many gives them one vt; after it, a stream that leaves no time to fall asleep.
+            let isFirst = actionsLeft == plan.actions - 1
+            send(lateness: dice.chance(15) ? 200_000 : 300, least: isFirst ? 300 : 1, most: isFirst ? 300 : 40)
             events.put(.act, at: now + dice.between(1000, 12_000))
         case .storm:
             storm()
@@ -61,10 +63,10 @@ extension World {
 
     // MARK: - Producers
 
-    private mutating func send(lateness: Int64, most: Int = 5) {
+    private mutating func send(lateness: Int64, least: Int = 1, most: Int = 5) {
         guard isServerUp else { return }
         let first = ledger.tokens.count
-        let bodies = (0..<(1 + dice.below(most))).map { offset -> [UInt8] in
+        let bodies = (0..<(least + dice.below(most - least + 1))).map { offset -> [UInt8] in
             let nature = plan.nature(&dice)
             ledger.tokens.append(Ledger.Token(nature: nature))
             return Ledger.body(of: first + offset, nature: nature, limit: plan.policy.maxMessageBytes)

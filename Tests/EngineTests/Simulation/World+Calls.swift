@@ -15,6 +15,7 @@ extension World {
 
     mutating func request(_ request: Call.Request, from index: Int) {
         let fate = fate(of: request, from: index)
+        if case .exchange(let exchange) = request , actionsLeft > 0 { ledger.claims(exchange, now: now) }
         if fate != .served { trouble(index) }
         let id = calls.count
         calls.append(
@@ -50,7 +51,11 @@ extension World {
 
     private mutating func fails(_ id: Int, _ failure: QueueFailure, after delay: Int64) {
         calls[id].failure = failure
-        trouble(calls[id].daemon)
+        switch failure {
+        // An outcome that cannot be written is tried again in up to half a minute, and its row is open until then.
+        case .rejected, .refused: trouble(calls[id].daemon, for: 40_000_000)
+        default: trouble(calls[id].daemon)
+        }
         events.put(.replies(call: id), at: now + delay)
     }
 
@@ -66,6 +71,9 @@ extension World {
             guard calls[id].waits < 3 else { return failsUnlessLate(id, .busy("lock timeout", smaller: false)) }
             calls[id].waits += 1
             return events.put(.executes(call: id), at: now + 15_000)
+        }
+        if let claim = calls[id].exchange?.claim, case .exchanged(_, let claimed) = answer {
+            ledger.checkPassedOver(claim, claimed: claimed.count, model, clock: clock)
         }
         calls[id].transaction = transaction
         calls[id].answer = answer

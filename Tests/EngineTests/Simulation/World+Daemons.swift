@@ -57,14 +57,18 @@ extension World {
         guard let fence = daemons[index].flow.fence(worker: worker) else {
             return ledger.fail("a run of message \(message.id) without a lease")
         }
-        let daemons = daemons
-        let now = now
-        ledger.runBegan(token, daemon: index, incarnation: daemons[index].incarnation, worker: worker, fence: fence) {
-            daemons[$0].pausedUntil >= now
-        }
+        let paused = daemons.indices.filter { daemons[$0].pausedUntil >= now }
+        ledger.runBegan(
+            token,
+            daemon: index,
+            incarnation: daemons[index].incarnation,
+            worker: worker,
+            fence: fence,
+            paused: paused
+        )
         runs += 1
         let endsAt = now + duration(of: ledger.tokens[token].nature, run: ledger.tokens[token].runs)
-        self.daemons[index].runs[worker] = SimulatedDaemon.Run(token: token, serial: runs, endsAt: endsAt)
+        daemons[index].runs[worker] = SimulatedDaemon.Run(token: token, serial: runs, endsAt: endsAt)
         events.put(.runEnds(daemon: index, worker: worker, run: runs), at: endsAt)
         trace?.note(now, "daemon \(daemons[index].incarnation) runs \(token) as \(fence)")
     }

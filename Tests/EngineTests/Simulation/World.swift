@@ -182,8 +182,10 @@ struct World {
         events.put(.starts(daemon: index, incarnation: incarnation), at: now + dice.between(5_000, 400_000))
     }
 
-    mutating func trouble(_ index: Int) {
-        ledger.lastTrouble[daemons[index].incarnation] = max(now, daemons[index].pausedUntil, daemons[index].cutUntil)
+    mutating func trouble(_ index: Int, for time: Int64 = 0) {
+        let incarnation = daemons[index].incarnation
+        let until = max(now + time, daemons[index].pausedUntil, daemons[index].cutUntil)
+        ledger.lastTrouble[incarnation] = max(ledger.lastTrouble[incarnation], until)
     }
 
     private mutating func heal() {

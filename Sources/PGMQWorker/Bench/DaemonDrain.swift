@@ -1,0 +1,50 @@
+import Engine
+import Handlers
+import Logging
+import PGMQ
+
+/// The daemon's own consumer with a handler that does nothing, in this process.
+struct DaemonDrain {
+    let queue: ScratchQueue
+    let batch: Int?
+    let connections: Int
+
+    func run(messages: Int) async throws -> DrainMeasurement {
+        var quiet = Logger(label: "bench")
+        quiet.logLevel = .error
+        let database = PGMQ.Database(
+            settings: .init(url: queue.url, callDeadline: .seconds(30), workConnections: connections),
+            identity: DaemonIdentity(daemon: "bench", host: "bench", version: Daemon.version),
+            logger: quiet
+        )
+        let port = PGMQQueue(
+            name: queue.name,
+            options: QueueOptions(
+                visibilityTimeout: .seconds(60),
+                maxMessageBytes: 1 << 20,
+                archives: false,
+                durable: true,
+                deadLetter: queue.deadLetter
+            ),
+            database: database
+        )
+        var policy = QueuePolicy(name: queue.name.folded, visibilityTimeout: .seconds(60))
+        if let batch { policy.batchLimit = batch }
+        let consumer = QueueConsumer(policy: policy, queue: port, handler: DiscardHandler(), logger: quiet)
+        port.connect { [weak consumer] wake in consumer?.wake(wake) }
+
+        let serving = Task { await database.run() }
+        _ = await database.availability.firstAnswer()
+        let (began, processor) = (Instant.now, DrainMeasurement.processorTime)
+        let consuming = Task { await consumer.run() }
+        while consumer.snapshot().counters.done < messages { try await Task.sleep(for: .milliseconds(2)) }
+        let done = consumer.snapshot().counters.done
+        let elapsed = (Instant.now - began).inSeconds
+        let spent = DrainMeasurement.processorTime - processor
+        consumer.stop(grace: .zero)
+        await consuming.value
+        serving.cancel()
+        await serving.value
+        return DrainMeasurement(messages: done, seconds: elapsed, microsecondsOfOurs: spent / Double(max(1, done)) * 1e6)
+    }
+}

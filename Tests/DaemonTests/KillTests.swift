@@ -1,0 +1,93 @@
+import Foundation
+import Glibc
+import Testing
+import TestSupport
+
+/// A daemon that is gone from one moment to the next.
+@Suite(.serialized) struct KillTests {
+    @Test func `what a killed daemon held comes back within the visibility timeout`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let daemons = try await Workers.start(3, Settings(database, queue: "work", workers: 4), ledger)
+        let ids = try await database.send("work", Array(repeating: #"{"sleep": 1}"#, count: 24))
+        let victim = daemons[0]
+        try await eventually("all workers of the victim run") {
+            ledger.starts.filter { $0.pid == victim.pid }.count == 4
+        }
+        victim.signal(SIGKILL)
+        #expect(try await victim.exit() == -SIGKILL)
+        let killed = Ledger.now
+        try await database.emptied("work")
+        #expect(try await Workers.stop([daemons[1], daemons[2]]) == [0, 0])
+
+        let history = ledger.history()
+        let interrupted = history.filter { $0.end == nil }
+        #expect(!interrupted.isEmpty)
+        #expect(interrupted.allSatisfy { $0.pid == victim.pid })
+        #expect(Set(history.filter { $0.verdict == "done" }.map(\.id)) == Set(ids))
+        #expect(history.filter { $0.verdict == "done" }.count == ids.count)
+        for run in interrupted {
+            let again = try #require(history.first { $0.id == run.id && $0.start > run.start })
+            #expect(again.pid != victim.pid)
+            // Not while its lease lived (the claim came just before the start), and not much later.
+            #expect(again.start > run.start + 1_500_000_000)
+            #expect(again.start < killed + 6_000_000_000)
+            #expect(again.attempt == 1)
+        }
+        #expect(ledger.overlaps(killed: [victim.pid]).isEmpty)
+        #expect(try await database.count("work_dlq") == 0)
+    }
+
+    @Test func `daemons killed and joining under load lose nothing and repeat only what the dead had begun`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let settings = Settings(database, queue: "work", workers: 8)
+        var daemons = try await Workers.start(3, settings, ledger)
+        var ids: [Int64] = []
+        var dead: Set<Int32> = []
+        for round in 0..<3 {
+            ids += try await database.send("work", Array(repeating: #"{"sleep": 0.002}"#, count: 2000))
+            let victim = daemons.removeFirst()
+            try await eventually("the victim is at work") {
+                ledger.starts.filter { $0.pid == victim.pid }.count > 100
+            }
+            victim.signal(SIGKILL)
+            dead.insert(victim.pid)
+            #expect(try await victim.exit() == -SIGKILL, "round \(round)")
+            daemons.append(try await Workers.start(settings, ledger))
+        }
+        try await database.emptied("work")
+        #expect(try await Workers.stop(daemons) == [0, 0, 0])
+
+        #expect(Set(ledger.ends.filter { $0.verdict == "done" }.map(\.id)) == Set(ids))
+        let repeated = Dictionary(grouping: ledger.history(), by: \.id).values.filter { $0.count > 1 }
+        for runs in repeated {
+            // Every run but the last was a victim's.
+            #expect(runs.dropLast().allSatisfy { dead.contains($0.pid) })
+        }
+        #expect(ledger.overlaps(killed: dead).isEmpty)
+        #expect(try await database.count("work_dlq") == 0)
+    }
+
+    @Test func `a command and what it has started die with the daemon`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let folder = try TestFolder()
+        // Its standard output is /dev/null and nobody reads its standard error: only the kernel can end it.
+        let script = #"trap "" TERM; echo $$ > "$1/pid.new"; mv "$1/pid.new" "$1/pid"; while :; do sleep 1000; done"#
+        let daemon = try DaemonProcess(
+            Settings(database, queue: "work", handler: TestFolder.shell(script, folder.path)).text
+        )
+        try await database.send("work", ["{}"])
+        try await eventually("the command runs") { folder.text("pid") != nil }
+        let pid = try #require(folder.text("pid").flatMap { Int32($0.trimmingCharacters(in: .whitespacesAndNewlines)) })
+        #expect(kill(pid, 0) == 0)
+        daemon.signal(SIGKILL)
+        #expect(try await daemon.exit() == -SIGKILL)
+        try await eventually("its process group is gone") { kill(-pid, 0) == -1 }
+    }
+}

@@ -1,0 +1,91 @@
+import Glibc
+import Testing
+import TestSupport
+
+/// A daemon that is stopped for longer than the visibility timeout, and goes on as if nothing had been.
+@Suite(.serialized) struct StoppedTests {
+    /// Lets the lease end, has another client claim the message for ten minutes, and wakes the daemon.
+    /// - Returns: the row, as the other client's claim left it.
+    private func overtake(_ daemon: DaemonProcess, _ database: TestDatabase) async throws -> String {
+        try await eventually("the lease has ended") {
+            try await database.int("select count(*) from pgmq.q_work where vt > clock_timestamp()") == 0
+        }
+        #expect(try await database.int("select count(*) from pgmq.read('work', 600, 1)") == 1)
+        let row = try await self.row(database)
+        daemon.signal(SIGCONT)
+        return row
+    }
+
+    private func row(_ database: TestDatabase) async throws -> String {
+        try #require(try await database.text("select q::text from pgmq.q_work q"))
+    }
+
+    @Test func `its handler is cancelled, the loss counted and logged, and the row left alone`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let daemon = try await Workers.start(Settings(database, queue: "work"), ledger)
+        let id = try await database.send("work", [#"{"sleep": 600}"#])[0]
+        try await eventually("the handler runs") { ledger.starts.count == 1 }
+        daemon.signal(SIGSTOP)
+        let row = try await overtake(daemon, database)
+
+        try await daemon.logged("lease lost")
+        #expect(daemon.log.contains("\"msg_id\":\"\(id)\""))
+        try await eventually("the handler is cancelled") { ledger.ends.map(\.verdict) == ["cancelled"] }
+        daemon.signal(SIGUSR1)
+        try await daemon.logged("\"lost\":\"1\"")
+        #expect(try await daemon.stop() == 0)
+        #expect(try await self.row(database) == row)
+        #expect(try await database.int("select count(*) from pgmqd.journal") == 0)
+        #expect(try await database.count("work_dlq") == 0)
+    }
+
+    @Test func `what a handler achieves after its lease is lost settles nothing`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let daemon = try await Workers.start(Settings(database, queue: "work"), ledger)
+        let bodies = [#"{"sleep": 5, "stubborn": true}"#]
+        try await database.send("work", bodies)
+        try await eventually("the handler runs") { ledger.starts.count == 1 }
+        daemon.signal(SIGSTOP)
+        let row = try await overtake(daemon, database)
+
+        try await daemon.logged("lease lost")
+        try await eventually("the handler ends") { ledger.ends.count == 1 }
+        #expect(try await daemon.stop() == 0)
+        #expect(try await self.row(database) == row)
+    }
+
+    /// The outcome was decided in time and could not be written in time: the fence alone refuses it.
+    @Test(arguments: ["{}", #"{"fail": -1}"#, #"{"deadLetter": "no"}"#, #"{"snooze": 1}"#])
+    func `a settlement that comes too late changes no row`(body: String) async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let daemon = try await Workers.start(Settings(database, queue: "work"), ledger)
+        let row = try await database.connected { locker in
+            // Held from before the send, so that the settlement finds the row locked; claims skip it.
+            _ = try await locker.run([.init("begin")], deadline: .seconds(10))
+            try await database.send("work", [body.replacing("{", with: #"{"sleep": 1, "#).replacing(", }", with: "}")])
+            try await eventually("the handler runs") { ledger.starts.count == 1 }
+            _ = try await locker.run([.init("select from pgmq.q_work for update")], deadline: .seconds(10))
+            try await eventually("the handler has ended") { ledger.ends.count == 1 }
+            daemon.signal(SIGSTOP)
+            _ = try await locker.run([.init("rollback")], deadline: .seconds(10))
+            return try await overtake(daemon, database)
+        }
+        try await daemon.logged("lease lost")
+        daemon.signal(SIGUSR1)
+        try await daemon.logged("\"lost\":\"1\"")
+        #expect(try await daemon.stop() == 0)
+        #expect(try await self.row(database) == row)
+        #expect(try await database.count("work_dlq") == 0)
+        #expect(try await database.int("select count(*) from pgmqd.journal where attempt is not null") == 0)
+        #expect(ledger.starts.count == 1)
+    }
+}

@@ -1,0 +1,34 @@
+import TestSupport
+
+/// Daemons of `LedgerDaemon`, ready to work.
+enum Workers {
+    static func start(_ count: Int, _ settings: Settings, _ ledger: Ledger) async throws -> [DaemonProcess] {
+        let daemons = try (0..<count).map { _ in
+            try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+        }
+        for daemon in daemons { try await daemon.ready() }
+        return daemons
+    }
+
+    static func start(_ settings: Settings, _ ledger: Ledger) async throws -> DaemonProcess {
+        try await start(1, settings, ledger)[0]
+    }
+
+    static func stop(_ daemons: [DaemonProcess]) async throws -> [Int32] {
+        var codes: [Int32] = []
+        for daemon in daemons { codes.append(try await daemon.stop()) }
+        return codes
+    }
+}
+
+extension TestDatabase {
+    /// Waits until nothing is left in the queue, visible or not.
+    func emptied(_ queue: String, within limit: Duration = .seconds(60)) async throws {
+        try await connected { connection in
+            let table = try await connection.quote(identifier: "q_" + queue.lowercased())
+            try await eventually("queue \(queue) is empty", within: limit) {
+                try await connection.run([.init("select count(*) from pgmq.\(table)")], deadline: .seconds(10))[0].int(0, 0) == 0
+            }
+        }
+    }
+}

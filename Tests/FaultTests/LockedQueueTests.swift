@@ -1,0 +1,95 @@
+import Postgres
+import TestSupport
+import Testing
+
+/// One queue's table is locked by somebody; the others do not care.
+@Suite(.serialized) struct LockedQueueTests {
+    @Test func `a locked queue delays no settlement and no renewal of another and takes no connection`() async throws {
+        let database = try await TestServer.common().database()
+        for queue in ["locked", "free"] { try await database.createQueue(queue) }
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        var settings = Settings(database, queue: "locked", workers: 4)
+        settings.add(queue: "free", workers: 4)
+        let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+        try await daemon.ready()
+        try await eventually("all connections stand") { try await database.backends() == 4 }
+        let held = try await database.send("locked", [#"{"sleep":1}"#, #"{"sleep":20}"#])
+        try await eventually("the queue to be locked is at work") { ledger.starts.count >= 2 }
+        let (long, most) = try await database.inTransaction(["lock table pgmq.q_locked"]) {
+            // Seven times the visibility timeout.
+            let long = try await database.send("free", [#"{"sleep":14}"#])[0]
+            var most = 0
+            var sent = 0
+            try await eventually("the long one has ended") {
+                most = max(most, try await database.backends())
+                // One at a time: each waits for the settlement of nothing but its own queue.
+                try await database.send("free", ["{}"])
+                sent += 1
+                try await eventually("the quick one is settled", within: .seconds(5)) {
+                    try await database.int("select count(*) from pgmq.q_free where msg_id <> \(long)") == 0
+                }
+                return ledger.ends.contains { $0.id == long && $0.queue == "free" }
+            }
+            #expect(sent > 50)
+            return (long, most)
+        }
+        #expect(most == 4)
+        try await eventually("all are done") {
+            let left = try await [database.count("free"), database.count("locked")]
+            return left == [0, 0]
+        }
+        #expect(try await database.backends() == 4)
+        #expect(try await daemon.stop() == 0)
+        #expect(ledger.starts.count { $0.id == long && $0.queue == "free" } == 1)
+        // What was done while the queue was locked is settled afterwards, without another run.
+        #expect(ledger.starts.count { $0.id == held[0] && $0.queue == "locked" } == 1)
+        #expect(!daemon.log.contains("database is away"))
+        #expect(try await database.count("locked_dlq") == 0)
+    }
+
+    @Test func `no connection is ever idle in a transaction under load`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let daemon = try DaemonProcess(
+            Settings(database, queue: "work", extra: [#"backoff = { first = "10ms" }"#]).text,
+            program: "LedgerDaemon",
+            environment: ledger.environment
+        )
+        try await daemon.ready()
+        for _ in 0..<10 {
+            try await database.send("work", Array(repeating: #"{"sleep":0.005}"#, count: 400))
+            try await database.send("work", Array(repeating: #"{"fail":1}"#, count: 50))
+            try await database.send("work", Array(repeating: #"{"deadLetter":"no use"}"#, count: 50))
+        }
+        var samples = 0
+        var idle = 0
+        try await database.connected { connection in
+            try await eventually("all are done") {
+                for _ in 0..<20 {
+                    let rows = try await connection.run(
+                        [
+                            .init(
+                                """
+                                select count(*) filter (where state like 'idle in transaction%'), count(*)
+                                from pg_stat_activity where application_name like 'pgmqd %' and datname = $1
+                                """,
+                                [.text(database.name)]
+                            )
+                        ],
+                        deadline: .seconds(10)
+                    )[0]
+                    idle += Int(rows.int(0, 0))
+                    samples += 1
+                }
+                return try await database.count("work") == 0
+            }
+        }
+        #expect(samples > 1000)
+        #expect(idle == 0)
+        #expect(try await daemon.stop() == 0)
+        #expect(try await database.count("work_dlq") == 500)
+    }
+}

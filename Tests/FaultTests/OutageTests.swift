@@ -1,0 +1,104 @@
+import PGMQWorker
+import TestSupport
+import Testing
+
+/// PostgreSQL goes and comes back.
+@Suite(.serialized) struct OutageTests {
+    @Test func `two hundred in flight through outages longer than the lease are simply done`() async throws {
+        let server = try await TestServer()
+        do {
+            try await outagesLongerThanTheLease(server)
+        } catch {
+            await server.remove()
+            throw error
+        }
+        await server.remove()
+    }
+
+    private func outagesLongerThanTheLease(_ server: TestServer) async throws {
+        let database = try await server.database()
+        try await database.createQueue("work", bell: true)
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        // The short ones end while the server is away, the long ones lose their leases.
+        let short = try await database.send("work", Array(repeating: #"{"sleep":1.5}"#, count: 100))
+        let long = try await database.send("work", Array(repeating: #"{"sleep":4}"#, count: 100))
+        // Read by others before, so that every claim is journaled.
+        try await database.setReadCount("work", 20)
+        let daemon = try DaemonProcess(
+            Settings(database, queue: "work", workers: 200).text,
+            program: "LedgerDaemon",
+            environment: ledger.environment
+        )
+        for outage in 1...3 {
+            try await eventually("all that is left runs (\(outage))") {
+                ledger.starts.count >= 200 + (outage - 1) * 100
+            }
+            await server.postgres.stop(.fast)
+            try await eventually("the long ones were cancelled (\(outage))") {
+                ledger.ends("cancelled").count >= outage * 100
+            }
+            try await server.postgres.start()
+        }
+        try await eventually("all are done") { try await database.count("work") == 0 }
+        #expect(try await daemon.stop() == 0)
+        let runs = ledger.runs
+        #expect(short.allSatisfy { runs[$0] == 1 })
+        #expect(long.allSatisfy { runs[$0] == 4 })
+        #expect(ledger.starts.allSatisfy { $0.attempt == 1 })
+        #expect(ledger.togetherAtLast(long) == 100)
+        #expect(try await database.count("work_dlq") == 0)
+        #expect(try await database.int("select count(*) from pgmqd.journal") == 0)
+    }
+
+    @Test(arguments: [EmbeddedPostgres.StopMode.fast, .kill])
+    func `a server that goes away under load loses nothing and ends no daemon`(
+        mode: EmbeddedPostgres.StopMode
+    ) async throws {
+        let server = try await TestServer()
+        do {
+            try await awayUnderLoad(server, mode)
+        } catch {
+            await server.remove()
+            throw error
+        }
+        await server.remove()
+    }
+
+    private func awayUnderLoad(_ server: TestServer, _ mode: EmbeddedPostgres.StopMode) async throws {
+        let database = try await server.database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let manager = try NotifySocket()
+        let daemon = try DaemonProcess(
+            Settings(database, queue: "work").text,
+            program: "LedgerDaemon",
+            environment: ledger.environment.merging(manager.environment) { $1 }
+        )
+        try await daemon.ready()
+        var ids: [Int64] = []
+        for _ in 0..<10 { ids += try await database.send("work", Array(repeating: #"{"sleep":0.01}"#, count: 500)) }
+        try await eventually("it is at work") { ledger.ends.count > 500 }
+        await server.postgres.stop(mode)
+        try await eventually("the status line says so for eight seconds") {
+            manager.statuses.contains { $0.contains("Waiting for PostgreSQL since 8 s") }
+        }
+        // The watchdog is fed in a state that is declared and told.
+        let fed = manager.lines().count { $0 == "WATCHDOG=1" }
+        try await eventually("the watchdog is fed") { manager.lines().count { $0 == "WATCHDOG=1" } > fed }
+        #expect(daemon.isRunning)
+        try await server.postgres.start()
+        try await eventually("the status line says that it goes on") {
+            manager.statuses.last?.contains("Processing") ?? false
+        }
+        try await eventually("all are done", within: .seconds(120)) { try await database.count("work") == 0 }
+        #expect(try await daemon.stop() == 0)
+        #expect(Set(ledger.ends("done").map(\.id)) == Set(ids))
+        // Only a claim or a lease that the outage took can make a second run, and only of what was in flight.
+        #expect(ledger.runs.values.count { $0 > 1 } <= 200)
+        #expect(daemon.log.split(separator: "\n").count { $0.contains("database is away") } == 1)
+        #expect(daemon.log.split(separator: "\n").count { $0.contains("database is back") } == 1)
+        #expect(try await database.count("work_dlq") == 0)
+    }
+}

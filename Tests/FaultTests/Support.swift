@@ -1,0 +1,63 @@
+import Foundation
+import Glibc
+import Postgres
+import TestSupport
+
+extension TestDatabase {
+    /// Connections of daemons to this database.
+    func backends() async throws -> Int {
+        try await int(
+            "select count(*) from pg_stat_activity where datname = $1 and application_name like 'pgmqd %'",
+            [.text(name)]
+        )
+    }
+
+    /// A connection inside a transaction that stays open meanwhile; afterwards it is ended with this word.
+    func inTransaction<R: Sendable>(
+        _ statements: [String],
+        end: String = "commit",
+        while body: () async throws -> R
+    ) async throws -> R {
+        try await connected { connection in
+            _ = try await connection.run((["begin"] + statements).map { Statement($0) }, deadline: .seconds(30))
+            let result = try await body()
+            _ = try await connection.run([Statement(end)], deadline: .seconds(30))
+            return result
+        }
+    }
+
+    /// Stands for the claims of other clients.
+    func setReadCount(_ queue: String, _ count: Int) async throws {
+        try await sql("update pgmq.q_\(queue) set read_ct = \(count)")
+    }
+}
+
+extension Ledger {
+    /// How many messages were in their last run at one and the same time.
+    func togetherAtLast(_ ids: [Int64]) -> Int {
+        let entries = entries()
+        var events: [(time: UInt64, change: Int)] = []
+        for id in ids {
+            guard let start = entries.last(where: { $0.event == "start" && $0.id == id }),
+                let end = entries.last(where: { $0.event == "end" && $0.id == id })
+            else { continue }
+            events += [(start.time, 1), (end.time, -1)]
+        }
+        var running = 0
+        var most = 0
+        for event in events.sorted(by: { $0.time < $1.time }) {
+            running += event.change
+            most = max(most, running)
+        }
+        return most
+    }
+
+    func ends(_ verdict: String) -> [Entry] { ends.filter { $0.verdict == verdict } }
+}
+
+/// CLOCK_MONOTONIC in nanoseconds, as the ledger writes it.
+func monotonicNow() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}

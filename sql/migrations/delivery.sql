@@ -1,0 +1,25 @@
+-- Called for each claimed message that had been read before: opens its journal row, and tells what the journal knew
+-- until then. A function, so that claims of fresh messages plan and run nothing of it.
+create function pgmqd.deliver(
+    queue text, msg_id bigint, enqueued_at timestamptz, read_ct int, daemon text, host text, version text
+) returns text language plpgsql as $$
+declare
+    history text;
+begin
+    select pg_catalog.json_build_object(
+        'attempts', coalesce(max(j.attempt), 0),
+        'crashes', count(*) filter (where j.outcome is null),
+        'condemned', max(j.reason) filter (where j.outcome = 'condemned'),
+        'lastReason', (pg_catalog.array_agg(j.reason order by j.read_ct desc) filter (where j.attempt is not null))[1]
+    )
+    into history
+    from pgmqd.journal j
+    where j.queue = $1 and j.msg_id = $2 and j.enqueued_at = $3;
+
+    insert into pgmqd.journal (queue, msg_id, enqueued_at, read_ct, daemon, host, version)
+    values ($1, $2, $3, $4, $5, $6, $7)
+    on conflict do nothing;
+
+    return history;
+end
+$$;
