@@ -10,6 +10,8 @@ public struct Floor: Sendable {
     private var sweeps: [Sweep] = [
         Sweep(depth: .seconds(1), every: .milliseconds(50)),
         Sweep(depth: .seconds(60), every: .seconds(1)),
+        // A transaction longer than a minute, under a load that never lets anybody fall asleep.
+        Sweep(depth: .seconds(100 * 365 * 86_400), every: .seconds(30)),
     ]
     /// Faults to be planted by the simulation, which must catch them.
     package var isExclusive = false

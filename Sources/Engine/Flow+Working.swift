@@ -144,7 +144,8 @@ extension Flow {
             }
             return
         }
-        faults += 1
+        // Several workers find out at the same time; that is one fault.
+        if fault.map({ $0.until <= now }) ?? true { faults += 1 }
         let delay = grown(.seconds(1), times: faults - 1, most: .seconds(60))
         fault = Pause(until: now + delay, reason: reason, isDatabase: false)
         while let waiting = ready.popFirst() { release(waiting.lease, after: policy.notStartedDelay) }
@@ -201,7 +202,16 @@ extension Flow {
                 earliestEnd = earliest(earliestEnd, run.until)
             }
         }
-        for waiting in ready { earliestEnd = earliest(earliestEnd, max(waiting.until, now + .milliseconds(100))) }
+        // At once, and not when a worker comes to them: an open row is a crash to whoever claims the message next.
+        for index in ready.indices.reversed() {
+            if ready[index].until <= now {
+                let lease = ready.remove(at: index).lease
+                heldBytes -= lease.size
+                lose(lease)
+            } else {
+                earliestEnd = earliest(earliestEnd, ready[index].until)
+            }
+        }
         return cancelled
     }
 

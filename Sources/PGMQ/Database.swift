@@ -52,6 +52,9 @@ public final class Database: Sendable {
         listener = Listener(settings: settings, identity: identity, prober: renewing, logger: logger)
     }
 
+    /// How many connections it opens, whatever it does.
+    public var connections: Int { settings.workConnections + 2 }
+
     /// Keeps the connections open until the task is cancelled.
     public func run() async {
         await withDiscardingTaskGroup { group in
@@ -61,8 +64,8 @@ public final class Database: Sendable {
         }
     }
 
-    /// Whether producers are heard; without it the queues are polled.
-    public var isListening: Bool { listener.isHeard }
+    /// LISTEN was proven to deliver nothing: the queues are polled.
+    public var isDeaf: Bool { listener.isDeaf }
 
     /// When the listener's loop last turned, for the watchdog, and how often it should.
     public var listenerTurned: ContinuousClock.Instant? { listener.lastTurn }

@@ -45,6 +45,9 @@ final class Listener: Sendable {
     /// Whether producers are heard.
     var isHeard: Bool { state.withLock { $0.isHeard } }
 
+    /// Whether the last proof failed; not yet known is not deaf.
+    var isDeaf: Bool { state.withLock { $0.wasDeaf } }
+
     var isConnected: Bool { state.withLock { $0.isConnected } }
 
     /// When the loop last turned, for the watchdog.

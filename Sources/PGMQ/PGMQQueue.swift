@@ -123,6 +123,16 @@ public final class PGMQQueue: Engine.Queue {
         }
     }
 
+    /// Deletes the journal rows of messages that are gone, by whatever hand: `pgmq.delete`, a purge, a dropped queue's
+    /// namesake. Old rows only, so that it never meets a claim at work.
+    public func prune() async throws(QueueFailure) {
+        try await onWork { connection, statements async throws(QueueFailure) in
+            _ = try await Self.call { () async throws(PostgresError) in
+                try await connection.transaction([statements.prune()], limits: self.database.limits())
+            }
+        }
+    }
+
     // MARK: - Shape
 
     private func onWork<R: Sendable>(

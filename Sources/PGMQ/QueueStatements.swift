@@ -113,6 +113,20 @@ struct QueueStatements: Sendable {
         )
     }
 
+    func prune() -> Statement {
+        Statement(
+            """
+            delete from pgmqd.journal j where (j.queue, j.msg_id, j.enqueued_at, j.read_ct) in (
+                select k.queue, k.msg_id, k.enqueued_at, k.read_ct from pgmqd.journal k
+                where k.queue = $1 and k.opened_at < now() - interval '10 minutes' and not exists (
+                    select from \(shape.table) q where q.msg_id = k.msg_id and q.enqueued_at = k.enqueued_at
+                ) limit 1000
+            )
+            """,
+            [.text(queue.folded)]
+        )
+    }
+
     private func deliveryArrays(_ deliveries: [Delivery]) -> [Parameter] {
         [
             .ints(deliveries.map(\.fence.messageID)),

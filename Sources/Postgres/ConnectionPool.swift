@@ -119,9 +119,19 @@ public final class ConnectionPool: Sendable {
         guard let connection = await take() else {
             throw PostgresError(.cancelled, message: "cancelled while the database was away")
         }
-        defer { put(connection) }
-        return try await body(connection)
+        do throws(PostgresError) {
+            let result = try await body(connection)
+            put(connection)
+            return result
+        } catch {
+            // A server that has become a standby, or is going: the next connection looks for the primary again.
+            if error.sqlState.map({ Self.endings.contains($0.code) }) ?? false { await connection.close() }
+            put(connection)
+            throw error
+        }
     }
+
+    private static let endings: Set<String> = ["25006", "57P01", "57P02", "57P03", "57P05"]
 
     private func take() async -> Connection? {
         let id = state.withLock { state in

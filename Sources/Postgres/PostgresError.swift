@@ -36,10 +36,10 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible {
         self.statement = statement
     }
 
+    /// For logs. Without the detail: the server quotes the failing row there, and with it the message's body.
     public var description: String {
         var text = message
         if let sqlState { text += " (\(sqlState))" }
-        if let detail { text += "; \(detail)" }
         if let hint { text += "; hint: \(hint)" }
         return text
     }

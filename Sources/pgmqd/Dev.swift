@@ -55,11 +55,11 @@ struct Dev: AsyncParsableCommand {
                 code = 0
             }
         } catch {
-            DevState.forget()
+            DevState.forget(url: server.url)
             await server.stop(.fast)
             throw error
         }
-        DevState.forget()
+        DevState.forget(url: server.url)
         await server.stop(.fast)
         throw ExitCode(code)
     }

@@ -23,8 +23,9 @@ enum DevState {
         }
     }
 
-    static func forget() {
-        try? FileManager.default.removeItem(atPath: note)
+    /// Leaves the note of another server that was started since.
+    static func forget(url: String) {
+        if runningURL() == url { try? FileManager.default.removeItem(atPath: note) }
     }
 
     /// The address of the server that runs, as far as is known.

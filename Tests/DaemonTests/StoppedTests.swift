@@ -1,4 +1,5 @@
 import Glibc
+import Postgres
 import Testing
 import TestSupport
 
@@ -61,22 +62,25 @@ import TestSupport
     }
 
     /// The outcome was decided in time and could not be written in time: the fence alone refuses it.
-    @Test(arguments: ["{}", #"{"fail": -1}"#, #"{"deadLetter": "no"}"#, #"{"snooze": 1}"#])
-    func `a settlement that comes too late changes no row`(body: String) async throws {
+    @Test(arguments: ["", #", "fail": -1"#, #", "deadLetter": "no""#, #", "snooze": 1"#])
+    func `a settlement that comes too late changes no row`(order: String) async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let ledger = Ledger()
         defer { ledger.remove() }
         let daemon = try await Workers.start(Settings(database, queue: "work"), ledger)
         let row = try await database.connected { locker in
-            // Held from before the send, so that the settlement finds the row locked; claims skip it.
-            _ = try await locker.run([.init("begin")], deadline: .seconds(10))
-            try await database.send("work", [body.replacing("{", with: #"{"sleep": 1, "#).replacing(", }", with: "}")])
+            func run(_ text: String) async throws {
+                _ = try await locker.run([Statement(text)], deadline: .seconds(10))
+            }
+            try await database.send("work", [#"{"sleep": 1\#(order)}"#])
             try await eventually("the handler runs") { ledger.starts.count == 1 }
-            _ = try await locker.run([.init("select from pgmq.q_work for update")], deadline: .seconds(10))
+            try await run("begin")
+            // The settlement finds the row locked, and is still to be written when the daemon is stopped.
+            try await run("select from pgmq.q_work for update")
             try await eventually("the handler has ended") { ledger.ends.count == 1 }
             daemon.signal(SIGSTOP)
-            _ = try await locker.run([.init("rollback")], deadline: .seconds(10))
+            try await run("rollback")
             return try await overtake(daemon, database)
         }
         try await daemon.logged("lease lost")

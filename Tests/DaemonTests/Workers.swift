@@ -1,3 +1,5 @@
+import PGMQ
+import Postgres
 import TestSupport
 
 /// Daemons of `LedgerDaemon`, ready to work.
@@ -25,9 +27,10 @@ extension TestDatabase {
     /// Waits until nothing is left in the queue, visible or not.
     func emptied(_ queue: String, within limit: Duration = .seconds(60)) async throws {
         try await connected { connection in
-            let table = try await connection.quote(identifier: "q_" + queue.lowercased())
+            let table = try await connection.quote(identifier: QueueName(queue).table)
+            let count = Statement("select count(*) from pgmq.\(table)")
             try await eventually("queue \(queue) is empty", within: limit) {
-                try await connection.run([.init("select count(*) from pgmq.\(table)")], deadline: .seconds(10))[0].int(0, 0) == 0
+                try await connection.run([count], deadline: .seconds(10))[0].int(0, 0) == 0
             }
         }
     }

@@ -122,7 +122,7 @@ class Demo:
         messages = [{"path": path} for path in paths]
         step = max(1, len(paths) // 8)
         special = [("hangs", paths[0]), ("crashes", paths[-1]), ("fails twice", paths[len(paths) // 2])]
-        special += [("missing", f"/usr/share/doc/no-such-package-{number}/copyright") for number in (1, 2, 3)]
+        special += [("is not there", f"/usr/share/doc/no-such-package-{number}/copyright") for number in (1, 2, 3)]
         for index, (trouble, path) in enumerate(special):
             messages.insert(index * step, {"path": path, "trouble": trouble})
         return messages

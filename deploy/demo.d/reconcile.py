@@ -6,7 +6,7 @@ from collections import Counter
 FATES = {
     None: ("done", None, None),
     "fails twice": ("done", 3, None),
-    "missing": ("dead", 1, "status 65"),
+    "is not there": ("dead", 1, "status 65"),
     "hangs": ("dead", 3, "timed out"),
     "crashes": ("dead", 3, "SIGSEGV"),
 }
@@ -101,7 +101,7 @@ class Reconciliation:
             row("sent", len(self.sent), ""),
             row("done", len(self.done), f"{size / 1e6:.1f} MB read and compared once more: {self.counted(types)}"),
             row("retried", len(self.retried), f"runs after a failed one: {self.counted(self.retries())}"),
-            row("redelivered", len(self.redelivered), f"held by daemon {self.killed} when it was killed, {begun} in a handler"),
+            row("redelivered", len(self.redelivered), f"held by daemon {self.killed} at its end, {begun} in a handler"),
             row("done twice", len(self.twice), "complete, but killed before that was settled"),
             row("dead-lettered", len(self.letters), "each with its reason:"),
         ]
@@ -118,12 +118,13 @@ class Reconciliation:
         return [line.rstrip() for line in lines], not self.problems
 
     def retries(self):
-        return Counter(f"of the one that {self.sent[run.msg_id].get('trouble')}" for run in self.retried)
+        return Counter(f"of the one that {self.sent[run.msg_id].get('trouble', 'should not')}" for run in self.retried)
 
     def told(self, i, letter):
         count = len(letter["attempts"])
         reason = " ".join(letter["reason"].split())
-        return f"message {i}, {count} attempt{'s' if count > 1 else ''}: {reason}"[:130]
+        trouble = self.sent.get(i, {}).get("trouble", "?")
+        return f"message {i} ({trouble}), {count} attempt{'s' if count > 1 else ''}: {reason}"[:130]
 
     @staticmethod
     def counted(counter):

@@ -15,6 +15,7 @@ public struct Daemon: Sendable {
     private let manager: ServiceManager
     private let logger: Logger
     private let database: PGMQ.Database
+    private let queues: [PGMQQueue]
     private let consumers: [QueueConsumer]
 
     /// - Throws: ``StartError`` if a handler cannot be had.
@@ -42,6 +43,7 @@ public struct Daemon: Sendable {
             logger: logger
         )
         self.database = database
+        var queues: [PGMQQueue] = []
         var consumers: [QueueConsumer] = []
         for queue in configuration.queues {
             let port = PGMQQueue(name: QueueName(queue.writtenName), options: QueueOptions(queue), database: database)
@@ -52,8 +54,10 @@ public struct Daemon: Sendable {
                 logger: logger
             )
             port.connect { [weak consumer] wake in consumer?.wake(wake) }
+            queues.append(port)
             consumers.append(consumer)
         }
+        self.queues = queues
         self.consumers = consumers
     }
 
@@ -67,7 +71,7 @@ public struct Daemon: Sendable {
                 "version": "\(Self.version)",
                 "queues": "\(consumers.map(\.name).joined(separator: ","))",
                 "workers": "\(configuration.queues.reduce(0) { $0 + $1.workers })",
-                "connections": "\(4)",
+                "connections": "\(database.connections)",
             ]
         )
         let consuming = ConsumerService(consumers: consumers, grace: configuration.daemon.shutdownGrace)
@@ -83,6 +87,7 @@ public struct Daemon: Sendable {
                 services: [
                     .init(service: DatabaseService(database: database)),
                     .init(service: StartCheck(database: database)),
+                    .init(service: Housekeeping(queues: queues, logger: logger)),
                     .init(service: reporter),
                     .init(service: consuming, successTerminationBehavior: .gracefullyShutdownGroup),
                 ],

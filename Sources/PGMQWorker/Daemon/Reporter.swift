@@ -123,7 +123,7 @@ final class Reporter: Service {
         } else if let outage = database.availability.outage {
             parts.append("Waiting for PostgreSQL since \(outage.lasting.components.seconds) s: \(outage.reason)")
         } else {
-            parts.append("Processing \(running)/\(workers) in \(snapshots.count) queues")
+            parts.append("Processing \(running)/\(workers) in \(snapshots.count) queue\(snapshots.count == 1 ? "" : "s")")
         }
         let counters = snapshots.map(\.counters)
         parts.append("done \(counters.reduce(0) { $0 + $1.done })")
@@ -137,7 +137,7 @@ final class Reporter: Service {
         for snapshot in snapshots {
             if let reason = snapshot.paused { parts.append("\(snapshot.queue) paused: \(reason)") }
         }
-        if !database.isListening, database.availability.isConnected { parts.append("polling, LISTEN is deaf") }
+        if database.isDeaf, database.availability.isConnected { parts.append("polling, LISTEN is deaf") }
         return parts.joined(separator: "; ")
     }
 

@@ -1,4 +1,5 @@
 import Engine
+import Logging
 import PGMQ
 import ServiceLifecycle
 
@@ -29,6 +30,30 @@ struct ConsumerService: Service {
     /// Ends the grace.
     func stopNow() {
         for consumer in consumers { consumer.stop(grace: .zero) }
+    }
+}
+
+/// Keeps the journal as small as what it tells of.
+struct Housekeeping: Service {
+    let queues: [PGMQQueue]
+    let logger: Logger
+
+    private static let interval = 600.0
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                // Daemons that were started together do not come together.
+                try? await Task.sleep(for: .seconds(Self.interval * .random(in: 0.5...1.5)))
+                for queue in queues where !Task.isCancelled {
+                    do throws(QueueFailure) {
+                        try await queue.prune()
+                    } catch {
+                        logger.debug("journal not pruned", metadata: ["reason": "\(error.reason)"])
+                    }
+                }
+            }
+        }
     }
 }
 

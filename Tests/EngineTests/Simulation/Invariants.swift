@@ -250,12 +250,12 @@ struct Ledger {
     /// Under a load that never ends nothing may be overlooked for long.
     private mutating func checkWaiting(_ token: Int, now: Int64) {
         let waited = now - tokens[token].waitingSince
-        if plan.scenario == .load, waited > 400_000 { fail("message \(token) waited \(waited) µs") }
+        if plan.isLoaded, waited > 400_000 { fail("message \(token) waited \(waited) µs") }
     }
 
     /// A claim above the floor that is not full has left nothing there.
     mutating func checkPassedOver(_ claim: Claim, claimed: Int, _ model: QueueModel, clock: Timestamp) {
-        guard plan.scenario == .load, claim.reach == .floor, claimed < claim.limit else { return }
+        guard plan.isLoaded, claim.reach == .floor, claimed < claim.limit else { return }
         for row in model.rows where row.lockedBy == 0 {
             guard let vt = row.committed?.vt, vt >= highestVT, vt <= clock else { continue }
             fail("a claim passed over message \(Self.token(of: row.body))")
@@ -264,7 +264,7 @@ struct Ledger {
 
     /// Claims without a floor walk through everything that is dead: under load there is no reason for them.
     mutating func claims(_ exchange: Exchange, now: Int64) {
-        guard plan.scenario == .load, exchange.claim?.reach == .all else { return }
+        guard plan.isLoaded, exchange.claim?.reach == .all else { return }
         unfloored += 1
         if unfloored > 10 { fail("ten claims without a floor in \(now) µs of work") }
     }

@@ -43,6 +43,12 @@ struct SimulatedDaemon {
         idleWorkers = Array((0..<policy.workers).reversed())
         runs = Array(repeating: nil, count: policy.workers)
     }
+
+    /// Mutating, so that the flow is looked at where it lies: a copy of it for each event is most of the work.
+    mutating func afterwards() -> (isFinished: Bool, alarm: Instant?) {
+        _ = flow.takeNews()
+        return (flow.isFinished, flow.nextAlarm())
+    }
 }
 
 /// A daemon's request to the database, on its way.

@@ -14,8 +14,11 @@ extension World {
         case .load:
             // One send of many gives them one vt; after it, a stream that leaves no time to fall asleep.
             let isFirst = actionsLeft == plan.actions - 1
-            send(lateness: dice.chance(15) ? 200_000 : 300, least: isFirst ? 300 : 1, most: isFirst ? 300 : 40)
+            send(lateness: dice.chance(15) ? 200_000 : 300, least: isFirst ? 200 : 1, most: isFirst ? 200 : 30)
             events.put(.act, at: now + dice.between(1000, 12_000))
+        case .saturation:
+            send(lateness: dice.chance(5) ? 100_000 : 300, least: 10, most: 15)
+            events.put(.act, at: now + 1000)
         case .storm:
             storm()
             events.put(.act, at: now + dice.between(500, 70_000))
@@ -71,7 +74,7 @@ extension World {
             ledger.tokens.append(Ledger.Token(nature: nature))
             return Ledger.body(of: first + offset, nature: nature, limit: plan.policy.maxMessageBytes)
         }
-        let delay: Duration = plan.scenario != .load && dice.chance(10) ? .milliseconds(dice.between(1, 1500)) : .zero
+        let delay: Duration = !plan.isLoaded && dice.chance(10) ? .milliseconds(dice.between(1, 1500)) : .zero
         let (transaction, _) = model.begin(.send(bodies: bodies, delay: delay), now: clock)
         trace?.note(now, "messages \(first)..<\(first + bodies.count) are sent")
         for offset in bodies.indices { ledger.tokens[first + offset].waitingSince = now + delay.inMicroseconds }

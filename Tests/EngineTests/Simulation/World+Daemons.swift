@@ -23,9 +23,9 @@ extension World {
             daemons[index].renewerIsIdle = false
             request(.renew(fences), from: index)
         }
-        _ = daemons[index].flow.takeNews()
-        if daemons[index].flow.isFinished { return ends(index, died: false) }
-        if let alarm = daemons[index].flow.nextAlarm() { arm(index, at: alarm) }
+        let (isFinished, alarm) = daemons[index].afterwards()
+        if isFinished { return ends(index, died: false) }
+        if let alarm { arm(index, at: alarm) }
     }
 
     private mutating func arm(_ index: Int, at alarm: Instant) {
@@ -79,7 +79,8 @@ extension World {
         case .slow where run == 1: return timeout * 5
         case .long: return dice.between(timeout, timeout * 2)
         case .poison: return dice.between(500, 20_000)
-        default: return plan.scenario == .load ? dice.between(30, 300) : dice.between(100, 30_000)
+        case _ where plan.scenario == .saturation: return dice.between(180, 220)
+        default: return plan.isLoaded ? dice.between(30, 300) : dice.between(100, 30_000)
         }
     }
 
