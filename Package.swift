@@ -85,6 +85,12 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "SystemdLiveTests",
+            dependencies: ["PGMQ", "PGMQWorker", "TestSupport", "pgmqd", "LedgerDaemon"],
+            exclude: ["machine.sh"],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "FaultTests",
             dependencies: ["Engine", "PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon"],
             swiftSettings: strict

@@ -14,7 +14,7 @@ final class Alarm: Sendable {
     private let state = Mutex(State())
 
     init(label: String, onFire: @escaping @Sendable () -> Void) {
-        queue = DispatchQueue(label: label, qos: .userInitiated)
+        queue = DispatchQueue(label: label)
         self.onFire = onFire
     }
 

@@ -69,6 +69,10 @@ public struct Floor: Sendable {
                 sweeps[index].due = now + max(sweeps[index].every, took * Self.share)
             }
         }
+        if leases.isEmpty, case .all = claim.reach {
+            // Nothing was visible at all: what is to come lies above this moment, or is for the sweeps.
+            value = max(value ?? clock, clock)
+        }
         guard let highest = leases.map(\.formerVT).max() else { return }
         if value.map({ $0 < highest }) ?? true {
             value = highest

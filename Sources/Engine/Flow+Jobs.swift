@@ -64,7 +64,8 @@ extension Flow {
 
     private func mayClaim(now: Instant) -> Bool {
         mode == .running && !isPaused(now: now) && !caution.isActive && !closingPhantoms && freePlaces > 0
-            && (closePhantomsAt.map { now < $0 } ?? true)
+            && (held == 0 || bytesLeft >= bytesEach)
+            && !hasPhantoms && (closePhantomsAt.map { now < $0 } ?? true)
             // A settlement whose transaction failed goes before any claim, once.
             && firstRepeats == 0
     }
@@ -79,10 +80,14 @@ extension Flow {
         unsettled > 10 * policy.batchLimit ? 0 : capacity - held
     }
 
+    /// Of what may be held. What is on its way is taken to be of the usual size.
+    private var bytesLeft: Int {
+        policy.maxInflightBytes - heldBytes - reserved * bytesEach
+    }
+
     private var claimLimit: Int {
-        if caution.claimsSingly { return 1 }
-        let room = max(1, (policy.maxInflightBytes - heldBytes - reserved * bytesEach) / bytesEach)
-        return max(1, min(freePlaces, policy.batchLimit, room))
+        if caution.claimsSingly || fault != nil { return 1 }
+        return max(1, min(freePlaces, policy.batchLimit, bytesLeft / bytesEach))
     }
 
     /// The safety interval, with a tenth of jitter either way: daemons do not poll in step.
@@ -118,6 +123,7 @@ extension Flow {
                 floor.reset()
                 phantomsUntil = now + policy.visibilityTimeout / 3
                 closePhantomsAt = now
+                hasPhantoms = true
             }
         }
         if let suspect = exchange.begins { caution.couldNotOpen(suspect) }
@@ -197,6 +203,7 @@ extension Flow {
             closePhantomsAt = mode == .stopping ? nil : now + .milliseconds(200)
             return
         }
+        hasPhantoms = false
         if let phantomsUntil, now < phantomsUntil {
             closePhantomsAt = phantomsUntil
             self.phantomsUntil = nil

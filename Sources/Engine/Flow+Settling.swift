@@ -15,6 +15,7 @@ extension Flow {
         let batch = Array(self[keyPath: box].prefix(count))
         self[keyPath: box].removeFirst(count)
         settling += count
+        if count > 0 { inFlight.append(batch) }
         return batch
     }
 
@@ -34,11 +35,13 @@ extension Flow {
         let item = again.remove(at: index)
         settling += item.settlements.count
         underway.append(item)
+        inFlight.append(item.settlements)
         return .exchange(Exchange(settlements: item.settlements))
     }
 
     mutating func settled(_ exchange: Exchange, refused: Set<Fence>) {
         settling -= exchange.settlements.count
+        landed(exchange.settlements)
         if let item = endRepeat(exchange), item.tries == 1 { firstRepeats -= 1 }
         for settlement in exchange.settlements {
             if !refused.isEmpty, refused.contains(settlement.fence) {
@@ -50,7 +53,9 @@ extension Flow {
     }
 
     private mutating func refusedByFence(_ settlement: Settlement) {
-        if settlement.mayHaveHappened {
+        if passedOn.remove(settlement.fence) != nil {
+            // Its outcome goes along with the new lease.
+        } else if settlement.mayHaveHappened {
             count(settlement)
         } else {
             counters.lost += 1
@@ -77,9 +82,12 @@ extension Flow {
     mutating func unsettled(_ settlements: [Settlement], of exchange: Exchange, _ failure: QueueFailure, now: Instant) {
         guard !settlements.isEmpty else { return }
         settling -= settlements.count
+        landed(settlements)
         let earlier = endRepeat(exchange)
         if earlier?.tries == 1 { firstRepeats -= 1 }
         let tries = (earlier?.tries ?? 0) + 1
+        let settlements = passedOn.isEmpty ? settlements : settlements.filter { passedOn.remove($0.fence) == nil }
+        guard !settlements.isEmpty else { return }
         switch failure {
         case .unavailable, .cancelled:
             let marked = settlements.map { settlement in
@@ -131,6 +139,11 @@ extension Flow {
             put([settlement], after: grown(.seconds(1), times: tries, most: .seconds(30)), tries + 1, now)
         }
         troubles.append(Trouble(messageID: settlement.fence.messageID, reason: reason))
+    }
+
+    private mutating func landed(_ settlements: [Settlement]) {
+        guard let fence = settlements.first?.fence else { return }
+        inFlight.removeAll { $0.first?.fence == fence }
     }
 
     private mutating func endRepeat(_ exchange: Exchange) -> Repeat? {

@@ -21,7 +21,7 @@ extension Flow {
     }
 
     private mutating func accept(_ lease: Lease, until: Instant) {
-        if let settlement = Settlement.beforeRun(lease, policy: policy) {
+        if let settlement = decided(lease) ?? Settlement.beforeRun(lease, policy: policy) {
             heldBytes -= lease.size
             settle(settlement)
         } else if mode == .stopping {

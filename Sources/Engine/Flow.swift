@@ -52,6 +52,10 @@ public struct Flow: Sendable {
     var firstRepeats = 0
     var underway: [Repeat] = []
     var settling = 0
+    /// The settlements of every exchange under way.
+    var inFlight: [[Settlement]] = []
+    /// Of these, what a new lease of the message has taken over.
+    var passedOn: Set<Fence> = []
     /// For the log, taken by the shell.
     var losses: [Int64] = []
     var troubles: [Trouble] = []
@@ -73,6 +77,8 @@ public struct Flow: Sendable {
     var phantomsUntil: Instant?
     var closingPhantoms = false
     var closePhantomsAt: Instant?
+    /// The first closing has not succeeded: a claim would take a phantom for a crash.
+    var hasPhantoms = false
 
     // Renewing.
     var renewAt: Instant?

@@ -40,12 +40,13 @@ public final class QueueConsumer: Sendable {
     let state: Mutex<State>
     private let alarm: Mutex<Alarm?> = Mutex(nil)
 
-    /// Connections this queue may use at once; every queue shares them with the others.
-    public static let pumps = 2
+    /// Exchanges that may be under way at once: as many as there are connections for work, shared with other queues.
+    public let pumps: Int
     /// What is left of settling after the grace may take this much longer, then it is given up.
     public static let flushAllowance: Duration = .seconds(5)
 
-    public init(policy: QueuePolicy, queue: any Queue, handler: any Handler, logger: Logger) {
+    public init(policy: QueuePolicy, queue: any Queue, handler: any Handler, pumps: Int = 2, logger: Logger) {
+        self.pumps = pumps
         name = policy.name
         self.queue = queue
         self.handler = handler
@@ -67,7 +68,7 @@ public final class QueueConsumer: Sendable {
         for worker in 0..<state.withLock({ $0.tasks.count }) { start(worker: worker) }
         await withTaskCancellationHandler {
             await withTaskGroup(of: Void.self) { group in
-                for _ in 0..<Self.pumps { group.addTask { await self.pump() } }
+                for _ in 0..<pumps { group.addTask { await self.pump() } }
                 group.addTask { await self.renew() }
                 group.addTask { await self.haltWhenOverdue() }
                 await end()

@@ -13,12 +13,13 @@ package struct BareLoop {
         self.batch = batch
     }
 
-    package func run(until isReached: () -> Bool, _ settled: (Int) -> Void) async throws(PostgresError) {
-        let limits = Limits(deadline: .seconds(30))
+    private static let limits = Limits(deadline: .seconds(30))
+
+    private func statements() async throws(PostgresError) -> QueueStatements? {
         guard
-            let shape = try await QueueShape.load(queue, deadLetter: nil, on: connection, limits: limits)
-        else { return }
-        let statements = QueueStatements(
+            let shape = try await QueueShape.load(queue, deadLetter: nil, on: connection, limits: Self.limits)
+        else { return nil }
+        return QueueStatements(
             queue: queue,
             shape: shape,
             identity: DaemonIdentity(daemon: "bench", host: "bench", version: "0"),
@@ -30,6 +31,28 @@ package struct BareLoop {
                 deadLetter: queue
             )
         )
+    }
+
+    /// Claims without a floor, of which there is nothing to have.
+    package func claimEmpty(times: Int) async throws(PostgresError) {
+        guard let statements = try await statements() else { return }
+        let claim = statements.claim(Claim(limit: batch, reach: .all, floor: nil))
+        for _ in 0..<times { _ = try await connection.transaction([claim], limits: Self.limits) }
+    }
+
+    /// Claims what is there: the closure, called again and again, costs the claim alone.
+    package func prepared() async throws(PostgresError) -> @Sendable () async throws(PostgresError) -> Int {
+        guard let statements = try await statements() else { return { () async throws(PostgresError) in 0 } }
+        let (connection, batch) = (connection, batch)
+        return { () async throws(PostgresError) in
+            let claim = statements.claim(Claim(limit: batch, reach: .all, floor: nil))
+            return try await connection.transaction([claim], limits: Self.limits).rows[0].count
+        }
+    }
+
+    package func run(until isReached: () -> Bool, _ settled: (Int) -> Void) async throws(PostgresError) {
+        guard let statements = try await statements() else { return }
+        let limits = Self.limits
         var held: [Settlement] = []
         var floor: Timestamp?
         while !isReached() {

@@ -37,6 +37,9 @@ struct Bench: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Messages a statement of the daemon; as shipped without.", visibility: .hidden))
     var daemonBatch: Int?
 
+    @Option(help: ArgumentHelp("Messages done before the daemon's clock starts.", visibility: .hidden))
+    var skip = 0
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -63,18 +66,22 @@ struct Bench: AsyncParsableCommand {
         }
     }
 
+    /// What `deploy/bench` measures with: one contender, on a queue that it has filled.
     private func single(_ name: String, _ url: String) async throws {
         guard let queue, let scratch = ScratchQueue.existing(queue, url: url) else {
             throw Failure.usage("--only wants --queue with the name of a scratch queue")
         }
         let contender: Contender
         switch name {
+        case "wake": return try Output.json(try await WakeLatency(queue: scratch, sends: messages).daemon())
+        case "bare-wake": return try Output.json(try await WakeLatency(queue: scratch, sends: messages).bare())
+        case "empty": return try Output.json(try await Contender.emptyClaims(scratch, times: messages))
         case "daemon": contender = .daemon(batch: daemonBatch)
         case "plain": contender = .plain(batch: batch)
         case "bare": contender = .bare(batch: batch)
-        default: throw Failure.usage("--only is daemon, plain or bare")
+        default: throw Failure.usage("--only is daemon, plain, bare, wake, bare-wake or empty")
         }
-        try Output.json(try await contender.drain(scratch, messages: messages, connections: connections))
+        try Output.json(try await contender.drain(scratch, messages: messages, connections: connections, skip: skip))
     }
 
     private func compare(_ scratch: ScratchQueue, _ url: String) async throws {

@@ -73,12 +73,12 @@ import TestSupport
         #expect(try await database.count("work_dlq") == 0)
     }
 
-    @Test func `a command and what it has started die with the daemon`() async throws {
+    @Test func `a command dies with its daemon`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let folder = try TestFolder()
-        // Its standard output is /dev/null and nobody reads its standard error: only the kernel can end it.
-        let script = #"trap "" TERM; echo $$ > "$1/pid.new"; mv "$1/pid.new" "$1/pid"; while :; do sleep 1000; done"#
+        // Nobody hears what it says and no signal but one ends it: only the kernel can.
+        let script = #"trap "" TERM HUP INT PIPE; echo $$ > "$1/pid.new"; mv "$1/pid.new" "$1/pid"; exec sleep 1000"#
         let daemon = try DaemonProcess(
             Settings(database, queue: "work", handler: TestFolder.shell(script, folder.path)).text
         )
@@ -88,6 +88,6 @@ import TestSupport
         #expect(kill(pid, 0) == 0)
         daemon.signal(SIGKILL)
         #expect(try await daemon.exit() == -SIGKILL)
-        try await eventually("its process group is gone") { kill(-pid, 0) == -1 }
+        try await eventually("it is gone") { kill(pid, 0) == -1 }
     }
 }

@@ -80,6 +80,16 @@ import TestSupport
             try await run("select from pgmq.q_work for update")
             try await eventually("the handler has ended") { ledger.ends.count == 1 }
             daemon.signal(SIGSTOP)
+            // What it had sent before waits for no lock any more.
+            try await eventually("its statements have failed") {
+                try await database.int(
+                    """
+                    select count(*) from pg_stat_activity where datname = current_database()
+                    and application_name like 'pgmqd%' and (state = 'active'
+                        or state_change > clock_timestamp() - interval '300 ms')
+                    """
+                ) == 0
+            }
             try await run("rollback")
             return try await overtake(daemon, database)
         }

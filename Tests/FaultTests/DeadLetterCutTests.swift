@@ -22,7 +22,7 @@ import Testing
         let tries = Mutex(0)
         let cuts = Mutex(0)
         proxy.onPipeline { text in
-            guard text.contains("'x-pgmqd'") else { return .pass }
+            guard text.contains(Mark.deadLetter) else { return .pass }
             let isFirst = tries.withLock { tries in
                 tries += 1
                 return tries == 1
@@ -63,7 +63,7 @@ import Testing
         defer { ledger.remove() }
         let cuts = Mutex(0)
         proxy.onPipeline { text in
-            guard text.contains("'x-pgmqd'"), cuts.withLock({ $0 }) < 50, Bool.random() else { return .pass }
+            guard text.contains(Mark.deadLetter), cuts.withLock({ $0 }) < 50, Bool.random() else { return .pass }
             cuts.withLock { $0 += 1 }
             return [.cutBefore, .cutBeforeSync, .swallowReply(rowsAtLeast: 0)].randomElement() ?? .pass
         }

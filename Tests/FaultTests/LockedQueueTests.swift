@@ -14,7 +14,7 @@ import Testing
         let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
         try await daemon.ready()
         try await eventually("all connections stand") { try await database.backends() == 4 }
-        let held = try await database.send("locked", [#"{"sleep":1}"#, #"{"sleep":20}"#])
+        let held = try await database.send("locked", [#"{"sleep":1}"#, #"{"sleep":4}"#])
         try await eventually("the queue to be locked is at work") { ledger.starts.count >= 2 }
         let (long, most) = try await database.inTransaction(["lock table pgmq.q_locked"]) {
             // Seven times the visibility timeout.

@@ -3,6 +3,12 @@ import Glibc
 import Postgres
 import TestSupport
 
+/// What the daemon's statements are known by on the wire.
+enum Mark {
+    static let claim = "former_vt"
+    static let deadLetter = "'x-pgmqd'"
+}
+
 extension TestDatabase {
     /// Connections of daemons to this database.
     func backends() async throws -> Int {

@@ -94,9 +94,10 @@ final class ProxyLink: Sendable {
             kept.append(frame)
             guard frame.type == "Z" else { continue }
             if kept.count(where: { $0.type == "D" }) >= rows { return }
+            // Before the client has it, and sends the next.
+            state.withLock { $0.judging = nil }
             guard write(kept.flatMap(\.bytes), to: client) else { return }
             kept = []
-            state.withLock { $0.judging = nil }
         }
     }
 

@@ -33,7 +33,8 @@ public final class TestServer: Sendable {
         postgres = try EmbeddedPostgres(
             directory: folder,
             database: "template_pgmq",
-            settings: ["max_connections": "200"].merging(settings) { $1 },
+            // In the data folder: a service manager that ends a service of the same user clears /dev/shm of its files.
+            settings: ["max_connections": "200", "dynamic_shared_memory_type": "mmap"].merging(settings) { $1 },
             port: port
         )
         try await postgres.start()

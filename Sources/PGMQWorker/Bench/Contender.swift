@@ -15,10 +15,13 @@ public enum Contender: Sendable, Equatable {
     case bare(batch: Int)
 
     /// Works until this many messages are done.
-    public func drain(_ queue: ScratchQueue, messages: Int, connections: Int = 2) async throws -> DrainMeasurement {
+    ///
+    /// - Parameter skip: of the daemon's, how many are done before the clock starts.
+    public func drain(_ queue: ScratchQueue, messages: Int, connections: Int = 2, skip: Int = 0) async throws -> DrainMeasurement {
         switch self {
         case .daemon(let batch):
-            try await DaemonDrain(queue: queue, batch: batch, connections: connections).run(messages: messages)
+            try await DaemonDrain(queue: queue, batch: batch, connections: connections, skip: skip)
+                .run(messages: messages)
         case .plain(let batch):
             try await loops(connections, queue, messages) { connection, taken async throws(PostgresError) in
                 try await Self.plain(connection, queue.name, batch, taken)
@@ -55,6 +58,20 @@ public enum Contender: Sendable, Equatable {
             seconds: elapsed,
             microsecondsOfOurs: (DrainMeasurement.processorTime - processor) / Double(max(1, done)) * 1e6
         )
+    }
+
+    /// How long claims take that find nothing.
+    public static func emptyClaims(_ queue: ScratchQueue, times: Int) async throws(PostgresError) -> DrainMeasurement {
+        try await queue.connected { connection async throws(PostgresError) in
+            let loop = BareLoop(connection, queue.name, batch: 100)
+            let (began, processor) = (Instant.now, DrainMeasurement.processorTime)
+            try await loop.claimEmpty(times: times)
+            return DrainMeasurement(
+                messages: times,
+                seconds: (Instant.now - began).inSeconds,
+                microsecondsOfOurs: (DrainMeasurement.processorTime - processor) / Double(times) * 1e6
+            )
+        }
     }
 
     private static func plain(

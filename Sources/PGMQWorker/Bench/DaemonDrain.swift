@@ -8,8 +8,30 @@ struct DaemonDrain {
     let queue: ScratchQueue
     let batch: Int?
     let connections: Int
+    /// The clock starts when this many are done.
+    var skip = 0
 
     func run(messages: Int) async throws -> DrainMeasurement {
+        let (database, consumer) = assemble(DiscardHandler())
+        let serving = Task { await database.run() }
+        _ = await database.availability.firstAnswer()
+        let consuming = Task { await consumer.run() }
+        while consumer.snapshot().counters.done < skip { try await Task.sleep(for: .milliseconds(1)) }
+        let before = skip == 0 ? 0 : consumer.snapshot().counters.done
+        let (began, processor) = (Instant.now, DrainMeasurement.processorTime)
+        while consumer.snapshot().counters.done < messages { try await Task.sleep(for: .milliseconds(2)) }
+        let done = consumer.snapshot().counters.done - before
+        let elapsed = (Instant.now - began).inSeconds
+        let spent = DrainMeasurement.processorTime - processor
+        consumer.stop(grace: .zero)
+        await consuming.value
+        serving.cancel()
+        await serving.value
+        return DrainMeasurement(messages: done, seconds: elapsed, microsecondsOfOurs: spent / Double(max(1, done)) * 1e6)
+    }
+
+    /// A daemon's parts, as `Daemon` puts them together, for this queue alone.
+    func assemble(_ handler: any Handler) -> (PGMQ.Database, QueueConsumer) {
         var quiet = Logger(label: "bench")
         quiet.logLevel = .error
         let database = PGMQ.Database(
@@ -30,21 +52,8 @@ struct DaemonDrain {
         )
         var policy = QueuePolicy(name: queue.name.folded, visibilityTimeout: .seconds(60))
         if let batch { policy.batchLimit = batch }
-        let consumer = QueueConsumer(policy: policy, queue: port, handler: DiscardHandler(), logger: quiet)
+        let consumer = QueueConsumer(policy: policy, queue: port, handler: handler, pumps: connections, logger: quiet)
         port.connect { [weak consumer] wake in consumer?.wake(wake) }
-
-        let serving = Task { await database.run() }
-        _ = await database.availability.firstAnswer()
-        let (began, processor) = (Instant.now, DrainMeasurement.processorTime)
-        let consuming = Task { await consumer.run() }
-        while consumer.snapshot().counters.done < messages { try await Task.sleep(for: .milliseconds(2)) }
-        let done = consumer.snapshot().counters.done
-        let elapsed = (Instant.now - began).inSeconds
-        let spent = DrainMeasurement.processorTime - processor
-        consumer.stop(grace: .zero)
-        await consuming.value
-        serving.cancel()
-        await serving.value
-        return DrainMeasurement(messages: done, seconds: elapsed, microsecondsOfOurs: spent / Double(max(1, done)) * 1e6)
+        return (database, consumer)
     }
 }

@@ -94,7 +94,7 @@ final class Reporter: Service {
         for consumer in consumers {
             let pulse = consumer.pulse
             let turned = pulse.lastTurn.map { $0 >= asked - interval } ?? false
-            let atWork = pulse.busy == QueueConsumer.pumps && (isAway || pulse.busySince.map { .now - $0 < patience } ?? true)
+            let atWork = pulse.busy == consumer.pumps && (isAway || pulse.busySince.map { .now - $0 < patience } ?? true)
             if !turned, !atWork { stuck.insert(consumer.name) }
             if let since = pulse.renewingSince, !isAway, .now - since > patience { stuck.insert("\(consumer.name) renewal") }
         }

@@ -7,8 +7,6 @@ enum Scenario: Equatable {
     case calm
     /// Messages that never stop coming, some committed late: none may wait long.
     case load
-    /// As many messages as the workers can do, so that something is always waiting to be settled.
-    case saturation
     /// Messages that kill the process that runs them, and no other faults.
     case poison
     /// Everything at once.
@@ -50,8 +48,6 @@ struct Plan {
     var actions: Int
     var natures: [(Nature, Int)]
 
-    var isLoaded: Bool { scenario == .load || scenario == .saturation }
-
     init(seed: UInt64, fault: PlantedFault, only scenario: Scenario? = nil) {
         var dice = Dice(seed: seed &+ 0x5EED)
         self.scenario = scenario ?? [.calm, .load, .poison, .poison, .storm][dice.index(weights: [2, 1, 1, 2, 14])]
@@ -82,13 +78,13 @@ struct Plan {
         switch self.scenario {
         case .calm:
             natures = [(.good, 10), (.flaky(1), 2), (.hopeless, 1), (.sleepy(2), 1), (.long, 1), (.doomed, 1)]
-        case .load, .saturation:
+        case .load:
             natures = [(.good, 1)]
             daemons = 1
-            actions = self.scenario == .load ? 90 : 700
+            actions = 90
             policy.handlerTimeout = .seconds(30)
             policy.visibilityTimeout = .seconds(10)
-            policy.workers = self.scenario == .load ? 2 + dice.below(3) : 2
+            policy.workers = 2 + dice.below(3)
             policy.maxInflightBytes = 1 << 30
             settings.visibilityTimeout = .seconds(10)
         case .poison:

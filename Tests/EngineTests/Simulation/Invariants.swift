@@ -38,6 +38,11 @@ struct Ledger {
         var epoch: Int
     }
 
+    struct Success: Hashable {
+        var token: Int
+        var incarnation: Int
+    }
+
     struct ActiveRun {
         var token: Int
         var daemon: Int
@@ -55,8 +60,8 @@ struct Ledger {
     var open = 0
     var claims: [Fence: ClaimInfo] = [:]
     var active: [ActiveRun] = []
-    /// Deliveries whose run returned success.
-    var successes: Set<Fence> = []
+    /// Messages of which a run returned success, and in which daemon: it may settle a later delivery with that.
+    var successes: Set<Success> = []
     var settled: Set<Fence> = []
     var attempts: Set<Fence> = []
     /// Of each incarnation: it died with its work.
@@ -134,7 +139,10 @@ struct Ledger {
         }
         switch settlement.outcome {
         case .done:
-            if !successes.contains(fence) { fail("message \(token) is done, and no run of \(fence) returned success") }
+            let claimant = claims[fence]?.incarnation ?? -1
+            if !successes.contains(Success(token: token, incarnation: claimant)) {
+                fail("message \(token) is done as \(fence), and no run of its daemon returned success")
+            }
             end(token, .done)
         case .deadLetter(let reason):
             end(token, .dead)
@@ -150,7 +158,9 @@ struct Ledger {
         if reason.hasPrefix("crashed") {
             let deaths = claims[fence]?.deaths ?? 0
             if deaths < plan.policy.maxCrashes { fail("message \(token) is called crashed after \(deaths) deaths") }
-            if plan.scenario == .poison, message.nature != .poison { fail("innocent message \(token) is called crashed") }
+            if plan.scenario == .poison, message.nature != .poison {
+                fail("innocent message \(token) is called crashed")
+            }
         } else if reason.hasPrefix("too_large") {
             if message.nature != .oversized { fail("message \(token) is not too large") }
         } else if message.nature != .hopeless, message.recorded < plan.policy.retry.maxAttempts {
@@ -181,6 +191,10 @@ struct Ledger {
                 fail("message \(token) has \(recorded) recorded attempts, and its claim says \(lease.history.attempts)")
             }
             checkWaiting(token, now: now)
+            // A lease that has ended stays so, wherever the server's clock goes.
+            for index in active.indices where active[index].token == token && active[index].leaseEnd <= clock {
+                active[index].leaseEnd = .distantPast
+            }
         }
         if lease.history.crashes > 0, let rows = journal.rows[lease.delivery.key] {
             let isTampered = token.map { tokens[$0].isTampered } ?? true
@@ -236,7 +250,7 @@ struct Ledger {
         let run = active.remove(at: index)
         switch verdict {
         case .done:
-            successes.insert(run.fence)
+            successes.insert(Success(token: run.token, incarnation: run.incarnation))
             tokens[run.token].successes += 1
         case .failed, .retry, .deadLetter:
             tokens[run.token].failures += 1
@@ -250,12 +264,12 @@ struct Ledger {
     /// Under a load that never ends nothing may be overlooked for long.
     private mutating func checkWaiting(_ token: Int, now: Int64) {
         let waited = now - tokens[token].waitingSince
-        if plan.isLoaded, waited > 400_000 { fail("message \(token) waited \(waited) µs") }
+        if plan.scenario == .load, waited > 400_000 { fail("message \(token) waited \(waited) µs") }
     }
 
     /// A claim above the floor that is not full has left nothing there.
     mutating func checkPassedOver(_ claim: Claim, claimed: Int, _ model: QueueModel, clock: Timestamp) {
-        guard plan.isLoaded, claim.reach == .floor, claimed < claim.limit else { return }
+        guard plan.scenario == .load, claim.reach == .floor, claimed < claim.limit else { return }
         for row in model.rows where row.lockedBy == 0 {
             guard let vt = row.committed?.vt, vt >= highestVT, vt <= clock else { continue }
             fail("a claim passed over message \(Self.token(of: row.body))")
@@ -264,7 +278,7 @@ struct Ledger {
 
     /// Claims without a floor walk through everything that is dead: under load there is no reason for them.
     mutating func claims(_ exchange: Exchange, now: Int64) {
-        guard plan.isLoaded, exchange.claim?.reach == .all else { return }
+        guard plan.scenario == .load, exchange.claim?.reach == .all else { return }
         unfloored += 1
         if unfloored > 10 { fail("ten claims without a floor in \(now) µs of work") }
     }

@@ -16,9 +16,6 @@ extension World {
             let isFirst = actionsLeft == plan.actions - 1
             send(lateness: dice.chance(15) ? 200_000 : 300, least: isFirst ? 200 : 1, most: isFirst ? 200 : 30)
             events.put(.act, at: now + dice.between(1000, 12_000))
-        case .saturation:
-            send(lateness: dice.chance(5) ? 100_000 : 300, least: 10, most: 15)
-            events.put(.act, at: now + 1000)
         case .storm:
             storm()
             events.put(.act, at: now + dice.between(500, 70_000))
@@ -74,7 +71,7 @@ extension World {
             ledger.tokens.append(Ledger.Token(nature: nature))
             return Ledger.body(of: first + offset, nature: nature, limit: plan.policy.maxMessageBytes)
         }
-        let delay: Duration = !plan.isLoaded && dice.chance(10) ? .milliseconds(dice.between(1, 1500)) : .zero
+        let delay: Duration = plan.scenario != .load && dice.chance(10) ? .milliseconds(dice.between(1, 1500)) : .zero
         let (transaction, _) = model.begin(.send(bodies: bodies, delay: delay), now: clock)
         trace?.note(now, "messages \(first)..<\(first + bodies.count) are sent")
         for offset in bodies.indices { ledger.tokens[first + offset].waitingSince = now + delay.inMicroseconds }
@@ -141,7 +138,9 @@ extension World {
     // MARK: - Other clients
 
     private mutating func foreignVT() {
-        guard isServerUp, let row = model.rows.filter({ $0.committed != nil }).randomElement(using: &dice) else { return }
+        guard isServerUp, let row = model.rows.filter({ $0.committed != nil }).randomElement(using: &dice) else {
+            return
+        }
         let past = Timestamp(microseconds: clock.microseconds - dice.between(0, 5_000_000))
         if case .touched(let ids) = model.perform(.setVT(id: row.id, to: past), now: clock).answer, !ids.isEmpty {
             ledger.tokens[Ledger.token(of: row.body)].isTampered = true
@@ -150,7 +149,9 @@ extension World {
     }
 
     private mutating func foreignDelete() {
-        guard isServerUp, let row = model.rows.filter({ $0.committed != nil }).randomElement(using: &dice) else { return }
+        guard isServerUp, let row = model.rows.filter({ $0.committed != nil }).randomElement(using: &dice) else {
+            return
+        }
         trace?.note(now, "somebody deletes \(Ledger.token(of: row.body))")
         for fact in model.perform(.delete(id: row.id), now: clock).facts {
             ledger.saw(fact, incarnation: -1, epoch: epoch, clock: clock, now: now, journal: model.journal)

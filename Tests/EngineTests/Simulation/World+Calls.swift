@@ -15,7 +15,7 @@ extension World {
 
     mutating func request(_ request: Call.Request, from index: Int) {
         let fate = fate(of: request, from: index)
-        if case .exchange(let exchange) = request , actionsLeft > 0 { ledger.claims(exchange, now: now) }
+        if case .exchange(let exchange) = request, actionsLeft > 0 { ledger.claims(exchange, now: now) }
         if fate != .served { trouble(index) }
         let id = calls.count
         calls.append(
@@ -24,7 +24,7 @@ extension World {
         trace?.note(now, "daemon \(daemons[index].incarnation) sends #\(id) \(request), \(fate)")
         switch fate {
         case .served, .replyLost, .failsAtCommit:
-            events.put(.executes(call: id), at: now + dice.between(50, plan.isLoaded ? 400 : 2000))
+            events.put(.executes(call: id), at: now + dice.between(50, plan.scenario == .load ? 400 : 2000))
         case .lost:
             fails(id, .unavailable("lost"), after: dice.between(1000, 60_000))
         case .late:
@@ -135,7 +135,7 @@ extension World {
         ringsAfter(call)
         if call.fate == .late || (fault.believesBeforeSync && call.exchange != nil) { return }
         if call.fate == .replyLost { return fails(id, .unavailable("reply lost"), after: dice.between(500, 60_000)) }
-        events.put(.replies(call: id), at: now + dice.between(20, plan.isLoaded ? 200 : 2000))
+        events.put(.replies(call: id), at: now + dice.between(20, plan.scenario == .load ? 200 : 2000))
     }
 
     /// Handing a message back rings.

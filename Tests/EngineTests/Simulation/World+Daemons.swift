@@ -79,8 +79,7 @@ extension World {
         case .slow where run == 1: return timeout * 5
         case .long: return dice.between(timeout, timeout * 2)
         case .poison: return dice.between(500, 20_000)
-        case _ where plan.scenario == .saturation: return dice.between(180, 220)
-        default: return plan.isLoaded ? dice.between(30, 300) : dice.between(100, 30_000)
+        default: return plan.scenario == .load ? dice.between(30, 300) : dice.between(100, 30_000)
         }
     }
 

@@ -1,0 +1,100 @@
+import Glibc
+import Postgres
+import Testing
+import TestSupport
+
+/// Messages that end the process which works them.
+@Suite(.serialized) struct CrashTests {
+    /// Starts the daemon again each time it ends, as systemd would, until the closure is content.
+    private func supervise(
+        _ settings: Settings,
+        _ ledger: Ledger,
+        until content: () async throws -> Bool
+    ) async throws -> [Int32] {
+        var ends: [Int32] = []
+        var daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+        try await eventually("it is over", within: .seconds(120)) {
+            if !daemon.isRunning {
+                ends.append(try await daemon.exit())
+                daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+            }
+            return try await content()
+        }
+        ends.append(try await daemon.stop())
+        return ends
+    }
+
+    @Test func `a message that kills its process is dead-lettered, and the innocent beside it are done`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        // In flight beside it each time: long enough to be running when it strikes.
+        var bodies = Array(repeating: #"{"sleep": 0.3}"#, count: 30)
+        bodies.insert(#"{"sleep": 0.1, "abort": true}"#, at: 3)
+        let ids = try await database.send("work", bodies)
+        let poison = ids[3]
+        let ends = try await supervise(Settings(database, queue: "work"), ledger) {
+            try await database.count("work") == 0
+        }
+
+        #expect(ends.last == 0)
+        #expect(ends.dropLast().allSatisfy { $0 == -SIGABRT })
+        let letters = try await database.sql(
+            "select headers->'x-pgmqd'->>'msg_id', headers->'x-pgmqd'->>'reason' from pgmq.q_work_dlq"
+        )
+        #expect(letters.count == 1)
+        #expect(letters.text(0, 0) == "\(poison)")
+        #expect(letters.text(0, 1)?.hasPrefix("crashed") == true)
+        let innocent = Set(ids).subtracting([poison])
+        #expect(Set(ledger.ends.filter { $0.verdict == "done" }.map(\.id)) == innocent)
+        // The first delivery of a message is not journaled, so max_crashes (3) come to four runs, and no more.
+        #expect(ledger.runs[poison] == 4)
+        // A crash is no attempt.
+        #expect(ledger.starts.allSatisfy { $0.attempt == 1 })
+        #expect(try await database.int("select count(*) from pgmqd.journal") == 0)
+    }
+
+    @Test func `a suspect runs alone`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let poison = try await database.send("work", [#"{"sleep": 0.5, "abort": true}"#])[0]
+        // Always some others to be run.
+        let sender = Task {
+            while !Task.isCancelled {
+                try await database.send("work", Array(repeating: #"{"sleep": 0.05}"#, count: 10))
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+        defer { sender.cancel() }
+        _ = try await supervise(Settings(database, queue: "work"), ledger) {
+            try await database.count("work_dlq") == 1
+        }
+        let history = ledger.history()
+        let last = try #require(history.last { $0.id == poison })
+        #expect(last.readCount == 4)
+        let beside = history.filter { $0.pid == last.pid && $0.id != poison && $0.start > last.start }
+        #expect(beside.isEmpty)
+        let unfinished = history.filter { $0.pid == last.pid && $0.id != poison && ($0.end ?? .max) > last.start }
+        #expect(unfinished.isEmpty)
+    }
+
+    @Test func `a message that others have read twenty times is simply done`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let ids = try await database.send("work", ["{}", #"{"fail": 1}"#])
+        for _ in 0..<20 { try await database.sql("select pgmq.read('work', 0, 2)") }
+        let backoff = [#"backoff = { first = "10ms", max = "10ms" }"#]
+        let daemon = try await Workers.start(Settings(database, queue: "work", extra: backoff), ledger)
+        try await database.emptied("work")
+        #expect(try await daemon.stop() == 0)
+        #expect(ledger.history().filter { $0.id == ids[0] }.map(\.readCount) == [21])
+        #expect(ledger.history().filter { $0.id == ids[1] }.map(\.attempt) == [1, 2])
+        #expect(try await database.count("work_dlq") == 0)
+        #expect(try await database.int("select count(*) from pgmqd.journal") == 0)
+    }
+}

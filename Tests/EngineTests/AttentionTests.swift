@@ -1,0 +1,146 @@
+import Engine
+import Testing
+
+/// What wakes a queue's loop, and how it falls asleep.
+@Suite struct AttentionTests {
+    /// Finds nothing until it sleeps, without LISTEN; at 50 ms.
+    static func asleep() -> Flow {
+        var flow = Flow(policy())
+        for moment in [0.0, 1, 3, 7, 15, 30, 50, 50] { flow.receive([], now: moment) }
+        return flow
+    }
+
+    @Test func dozesLongerAndLonger() {
+        var flow = Flow(policy())
+        flow.answer(flow.nextJob(now: at(0)), now: 0)
+        for moment in [1.0, 3, 7, 15, 30, 50] {
+            #expect(flow.nextJob(now: at(moment - 0.5)) == nil)
+            #expect(flow.nextAlarm() == at(moment))
+            #expect(flow.nextJob(now: at(moment)) == .claim(2))
+            flow.answer(.claim(2), now: moment)
+        }
+        // The last look, without a floor; then it sleeps, and looks again.
+        #expect(flow.nextJob(now: at(50)) == .claim(2))
+        flow.answer(.claim(2), now: 50)
+        #expect(flow.snapshot(now: at(50)).isAsleep)
+        #expect(flow.nextJob(now: at(50)) == nil)
+        #expect(flow.nextAlarm() == at(75))
+        #expect(flow.nextJob(now: at(75)) == .probe)
+    }
+
+    @Test func looksLessAndLessOften() {
+        var flow = Self.asleep()
+        let nothing = Probe(hasVisible: false, nextDue: nil, hasWriters: false)
+        var now = 75.0
+        // The safety interval of a deaf queue is a second: no later look comes later.
+        for wait in [50.0, 300] {
+            #expect(flow.nextJob(now: at(now)) == .probe)
+            flow.probed(nothing, now: at(now))
+            now += wait
+            #expect(flow.nextJob(now: at(now - 1)) == nil)
+        }
+        #expect(flow.nextJob(now: at(now)) == .probe)
+        flow.probed(nothing, now: at(now))
+        #expect(flow.nextJob(now: at(now + 880)) == nil)
+        #expect(flow.nextJob(now: at(now + 1100)) == .probe)
+    }
+
+    @Test func writersAreWaitedFor() {
+        var flow = Self.asleep()
+        #expect(flow.nextJob(now: at(75)) == .probe)
+        flow.probed(Probe(hasVisible: false, nextDue: nil, hasWriters: true), now: at(75))
+        #expect(flow.nextJob(now: at(99)) == nil)
+        #expect(flow.nextJob(now: at(100)) == .probe)
+        flow.probed(Probe(hasVisible: true, nextDue: nil, hasWriters: true), now: at(100))
+        #expect(flow.nextJob(now: at(100)) == .claim(2))
+    }
+
+    @Test func aFutureMessageWakesWhenItIsDue() {
+        var flow = Self.asleep()
+        #expect(flow.nextJob(now: at(75)) == .probe)
+        flow.probed(Probe(hasVisible: false, nextDue: .milliseconds(20), hasWriters: false), now: at(75))
+        #expect(flow.nextJob(now: at(94)) == nil)
+        #expect(flow.nextAlarm() == at(95))
+        #expect(flow.nextJob(now: at(95)) == .claim(2))
+    }
+
+    @Test(arguments: [Wake.notified, .throttled, .reconnected, .listening(false)])
+    func aWakeClaimsAtOnce(wake: Wake) {
+        var flow = Self.asleep()
+        flow.hint(wake, now: at(60))
+        #expect(flow.nextJob(now: at(60)) == .claim(2))
+    }
+
+    @Test func aThrottledWakeIsFollowedUp() {
+        var flow = Self.asleep()
+        flow.hint(.throttled, now: at(60))
+        for moment in [60.0, 60, 61, 63, 67, 75, 90, 110, 110] { flow.receive([], now: moment) }
+        #expect(flow.snapshot(now: at(120)).isAsleep)
+        let probe = flow.nextJob(now: at(140))
+        #expect(probe == .probe)
+        flow.probed(Probe(hasVisible: false, nextDue: nil, hasWriters: false), now: at(140))
+        #expect(flow.nextJob(now: at(141)) == nil)
+        #expect(flow.nextJob(now: at(360)) != nil, "300 ms after the sound")
+    }
+
+    /// The claim may have looked just before the message came.
+    @Test func aWakeDuringAClaimIsRemembered() {
+        var flow = Flow(policy())
+        let claim = flow.nextJob(now: at(0))
+        flow.hint(.notified, now: at(0.5))
+        flow.answer(claim, now: 1)
+        #expect(flow.nextJob(now: at(1)) == .claim(2))
+    }
+
+    @Test func aWakeThatFindsNothingIsFollowedByASweep() {
+        var flow = Flow(policy())
+        flow.receive([lease(1, vt: -5000)], now: 0)
+        // The sweeps that are due after a start.
+        flow.receive([], now: 1)
+        flow.hint(.notified, now: at(10))
+        #expect(flow.nextJob(now: at(10)) == .claim(1, .floor, floor: clock(-5000)))
+        flow.answer(.claim(1, .floor, floor: clock(-5000)), now: 11)
+        #expect(flow.nextJob(now: at(11)) == .claim(1, .below(.seconds(1)), floor: clock(-6000)))
+    }
+
+    @Test func asksProducersToRingBeforeTheLastLook() {
+        var flow = Flow(policy())
+        flow.hint(.listening(true), now: at(0))
+        for moment in [0.0, 0, 1, 3, 7, 15, 30, 50] { flow.receive([], now: moment) }
+        #expect(flow.nextJob(now: at(50)) == .register)
+        #expect(flow.nextJob(now: at(51)) == nil)
+        flow.registered(true, now: at(52))
+        #expect(flow.nextJob(now: at(52)) == .claim(2))
+        flow.answer(.claim(2), now: 53)
+        #expect(flow.snapshot(now: at(53)).isAsleep)
+        // Awake for longer than a moment, it asks for quiet.
+        flow.hint(.notified, now: at(60))
+        #expect(flow.nextJob(now: at(60)) == .claim(2))
+        flow.answer(.claim(2), [lease(1), lease(2)], now: 61)
+        #expect(flow.begin(0, now: 61) == 1)
+        #expect(flow.begin(1, now: 61) == 2)
+        flow.end(0, .snooze(.seconds(1)), now: 90)
+        #expect(flow.nextJob(now: at(90))?.settlements.count == 1)
+        #expect(flow.nextJob(now: at(90)) == .unregister)
+        flow.unregistered()
+        #expect(flow.nextJob(now: at(91))?.claim?.limit == 1)
+    }
+
+    /// Claims that ride are answered every millisecond; they must not put a busy queue to sleep in six of them.
+    @Test func aRidingClaimIsNoDoze() {
+        var flow = Flow(policy(workers: 8))
+        flow.receive((1...8).map { lease($0) }, now: 0)
+        for worker in 0..<8 { #expect(flow.begin(worker, now: 0) != nil) }
+        for worker in 0..<8 {
+            let moment = 1 + Double(worker) / 10
+            flow.end(worker, .done, now: moment)
+            let job = flow.nextJob(now: at(moment))
+            #expect(job?.settlements.count == 1)
+            #expect(job?.claim != nil)
+            flow.answer(job, now: moment)
+        }
+        #expect(flow.nextJob(now: at(1.8)) == nil, "it dozes still")
+        #expect(flow.nextAlarm().map { $0 < at(5) } == true)
+        #expect(!flow.snapshot(now: at(2)).isAsleep)
+    }
+}

@@ -1,0 +1,123 @@
+import Engine
+import Testing
+
+/// How much is claimed, and when nothing is.
+@Suite struct ClaimingTests {
+    @Test func asManyAsThereArePlaces() {
+        var flow = Flow(policy(workers: 3))
+        #expect(flow.nextJob(now: at(0)) == .claim(3))
+        #expect(flow.nextJob(now: at(0)) == nil, "all places are spoken for")
+        flow.answer(.claim(3), [lease(1)], now: 1)
+        #expect(flow.nextJob(now: at(3))?.claim?.limit == 2)
+    }
+
+    @Test func quickHandlersGetMorePlaces() {
+        var flow = Flow(policy(workers: 1))
+        flow.receive([lease(1)], now: 0)
+        for moment in stride(from: 0.0, to: 10, by: 1) {
+            _ = flow.begin(0, now: moment)
+            flow.end(0, .done, now: moment + 0.9)
+            let job = flow.nextJob(now: at(moment + 0.9))
+            flow.answer(job, [lease(Int64(moment) + 2)], now: moment + 1)
+        }
+        flow.hint(.notified, now: at(10))
+        let limit = flow.nextJob(now: at(10))?.claim?.limit ?? 0
+        #expect(limit > 20, "fifty milliseconds' worth")
+        #expect(limit < 100)
+    }
+
+    @Test func bytesAreBounded() {
+        var flow = Flow(policy(workers: 8, maxInflightBytes: 100 << 10))
+        #expect(flow.nextJob(now: at(0))?.claim?.limit == 6, "of the usual size")
+        flow.answer(.claim(6), [lease(1, size: 60 << 10)], now: 1)
+        #expect(flow.begin(0, now: 1) == 1)
+        let more = flow.nextJob(now: at(3))
+        #expect(more?.claim?.limit == 1)
+        flow.answer(more, [lease(2, size: 60 << 10)], now: 4)
+        #expect(flow.begin(1, now: 4) == 2)
+        flow.hint(.notified, now: at(5))
+        #expect(flow.nextJob(now: at(5)) == nil, "120 KiB of 100 are held")
+        flow.end(0, .done, now: 6)
+        flow.end(1, .done, now: 6)
+        #expect(flow.settleAll(now: 6).count == 2)
+        #expect(flow.nextJob(now: at(7)) == nil || flow.counters.done == 2)
+    }
+
+    /// Whatever its size, one message alone goes through.
+    @Test func oneIsAlwaysPossible() {
+        var flow = Flow(policy(workers: 8, maxInflightBytes: 1 << 10))
+        #expect(flow.nextJob(now: at(0)) == .claim(1))
+        flow.answer(.claim(1), [lease(1, size: 1 << 20)], now: 1)
+        #expect(flow.begin(0, now: 1) == 1)
+        flow.hint(.notified, now: at(2))
+        #expect(flow.nextJob(now: at(2)) == nil)
+    }
+
+    // MARK: - Faults and pauses
+
+    /// Several workers find out at once that the handler cannot be started. That is one fault, and a pause of a second.
+    @Test func aHandlerThatCannotBeStarted() {
+        var flow = Flow(policy(workers: 4))
+        flow.receive((1...4).map { lease($0) }, now: 0)
+        for worker in 0..<3 { #expect(flow.begin(worker, now: 0) != nil) }
+        for worker in 0..<3 { flow.end(worker, .notStarted("no such file"), now: 1) }
+        let settled = flow.settleAll(now: 1)
+        #expect(settled.count == 4, "what waited goes back too")
+        #expect(settled.allSatisfy { $0.outcome == .released(after: .seconds(5)) && $0.attempt == nil })
+        #expect(flow.snapshot(now: at(1)).paused == "no such file")
+        #expect(flow.nextJob(now: at(700)) == nil)
+        let trial = flow.nextJob(now: at(1300))
+        #expect(trial?.claim?.limit == 1, "then one message tries")
+        flow.answer(trial, [lease(5)], now: 1301)
+        #expect(flow.begin(0, now: 1301) == 5)
+        flow.end(0, .done, now: 1302)
+        #expect(flow.snapshot(now: at(1302)).paused == nil)
+        #expect(flow.nextJob(now: at(1302))?.claim?.limit == 4)
+    }
+
+    @Test func aQueueThatIsRefusedPauses() {
+        var flow = Flow(policy())
+        flow.fail(flow.nextJob(now: at(0)), .refused("no such table"), now: 1)
+        #expect(flow.snapshot(now: at(1)).paused == "no such table")
+        #expect(flow.nextJob(now: at(1400)) == nil)
+        #expect(flow.nextJob(now: at(2600)) == .claim(2))
+        flow.answer(.claim(2), now: 2601)
+        #expect(flow.snapshot(now: at(2601)).paused == nil)
+    }
+
+    // MARK: - The alarm
+
+    /// What is due, and waits for a pump or a place, must not ring the alarm without end.
+    @Test func aPauseThatIsOverRingsOnce() {
+        var flow = Flow(policy(workers: 2))
+        flow.receive([lease(1)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.fail(flow.nextJob(now: at(2)), .busy("lock", smaller: false), now: 3)
+        #expect(flow.nextAlarm().map { $0 < at(70) } == true)
+        #expect(flow.tick(now: at(70)) == [])
+        #expect(flow.nextAlarm() == at(10_000), "the renewal")
+    }
+
+    @Test func aSettlementDueRingsOnce() {
+        var flow = Flow(policy(workers: 1))
+        flow.receive([lease(1)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.end(0, .done, now: 1)
+        flow.fail(flow.nextJob(now: at(1)), .busy("lock", smaller: false), now: 2)
+        #expect(flow.nextAlarm().map { $0 < at(60) } == true)
+        // Both pumps are busy with something else: nobody asks for a job.
+        #expect(flow.tick(now: at(60)) == [])
+        #expect(flow.nextAlarm().map { $0 > at(60) } ?? true)
+    }
+
+    @Test func aStopThatIsOverdueRingsOnce() {
+        var flow = Flow(policy(workers: 1))
+        flow.receive([lease(1)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.stop(until: at(100), now: at(1))
+        #expect(flow.nextAlarm() == at(100))
+        #expect(flow.tick(now: at(100)) == [0])
+        // The handler does not heed it yet.
+        #expect(flow.nextAlarm().map { $0 > at(100) } == true)
+    }
+}

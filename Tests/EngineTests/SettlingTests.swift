@@ -1,0 +1,168 @@
+import Engine
+import Testing
+
+/// How outcomes travel, and what becomes of those that cannot be written.
+@Suite struct SettlingTests {
+    /// Runs these to success, so that their settlements are next.
+    static func done(_ count: Int) -> (flow: Flow, leases: [Lease]) {
+        var flow = Flow(policy(workers: count))
+        let leases = (0..<count).map { lease(Int64($0)) }
+        flow.receive(leases, now: 0)
+        for worker in 0..<count {
+            _ = flow.begin(worker, now: 0)
+            flow.end(worker, .done, now: 1)
+        }
+        return (flow, leases)
+    }
+
+    @Test func doneTravelsApart() {
+        var flow = Flow(policy(workers: 3))
+        let leases = (1...3).map { lease(Int64($0)) }
+        flow.receive(leases, now: 0)
+        for worker in 0..<3 { #expect(flow.begin(worker, now: 0) == Int64(worker + 1)) }
+        flow.quiet()
+        flow.end(0, .snooze(.seconds(1)), now: 1)
+        flow.end(1, .done, now: 1)
+        flow.end(2, .done, now: 1)
+        #expect(flow.nextJob(now: at(1)) == .settle(settlement(leases[1], .done), settlement(leases[2], .done)))
+        #expect(flow.nextJob(now: at(1)) == .settle(settlement(leases[0], .snooze(.seconds(1)))))
+        #expect(flow.nextJob(now: at(1)) == nil)
+    }
+
+    @Test func aBatchHasAnEnd() {
+        var (flow, _) = Self.done(500)
+        flow.receive([], now: 1)
+        var few = flow.policy
+        few.batchLimit = 10
+        var bounded = Flow(few)
+        bounded.receive((0..<10).map { lease(Int64($0)) }, now: 0)
+        #expect(flow.snapshot(now: at(1)).unsettled == 0)
+        #expect(bounded.snapshot(now: at(1)).waiting == 10)
+    }
+
+    /// What happened is unknown: the same again at once, alone, and before anything is claimed.
+    @Test func whatIsUnknownGoesAgainAlone() {
+        var (flow, leases) = Self.done(2)
+        let job = flow.nextJob(now: at(1))
+        #expect(job?.settlements == [settlement(leases[0], .done), settlement(leases[1], .done)])
+        flow.fail(job, .unavailable("gone"), now: 2)
+        let again = flow.nextJob(now: at(2))
+        #expect(again == .settle(settlement(leases[0], .done).again, settlement(leases[1], .done).again))
+        #expect(flow.nextJob(now: at(2))?.claim == nil)
+        // Refused now: it had gone through.
+        flow.answer(again, refused: [leases[0].fence], now: 3)
+        #expect(flow.counters.done == 2)
+        #expect(flow.counters.lost == 0)
+    }
+
+    @Test func noClaimBeforeAFailedSettlementWasRepeated() {
+        var (flow, leases) = Self.done(1)
+        let job = flow.nextJob(now: at(1))
+        flow.fail(job, .busy("deadlock", smaller: false), now: 2)
+        flow.hint(.notified, now: at(3))
+        #expect(flow.nextJob(now: at(3)) == nil, "it waits a little first")
+        let again = flow.nextJob(now: at(60))
+        #expect(again == .settle(settlement(leases[0], .done)))
+        #expect(flow.nextJob(now: at(60)) == nil)
+        flow.answer(again, now: 61)
+        #expect(flow.nextJob(now: at(61))?.claim != nil)
+    }
+
+    /// The one is found, and holds none of the others back.
+    @Test func oneBadOutcomeOfFiveHundred() {
+        var (flow, leases) = Self.done(500)
+        let bad = leases[317].fence
+        var sent = 0
+        var now = 1.0
+        while flow.counters.done < 499, sent < 100 {
+            guard let job = flow.nextJob(now: at(now)), !job.settlements.isEmpty else { break }
+            #expect(job.claim == nil || sent == 0)
+            sent += 1
+            now += 1
+            if job.settlements.contains(where: { $0.fence == bad }) {
+                flow.fail(job, .rejected("out of range"), now: now)
+            } else {
+                flow.answer(job, now: now)
+            }
+        }
+        #expect(flow.counters.done == 499)
+        #expect(sent <= 20, "nine halvings, each sent once more")
+        #expect(flow.takeNews().troubles.map(\.messageID) == [317])
+        // It is tried again, slowly and for ever; meanwhile nothing is claimed.
+        #expect(flow.nextJob(now: at(now + 10)) == nil)
+        #expect(flow.nextJob(now: at(now + 60_000))?.settlements.map(\.fence) == [bad])
+    }
+
+    @Test func aTimeoutTriesWithLess() {
+        var (flow, _) = Self.done(4)
+        flow.fail(flow.nextJob(now: at(1)), .busy("timeout", smaller: true), now: 2)
+        #expect(flow.nextJob(now: at(60))?.settlements.count == 2)
+        #expect(flow.nextJob(now: at(60))?.settlements.count == 2)
+    }
+
+    /// The decision is kept; the message comes back in a minute, and does not run.
+    @Test func aDeadLetterThatCannotBeWrittenIsCondemned() {
+        var flow = Flow(policy(workers: 1))
+        let message = lease(1)
+        flow.receive([message], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.end(0, .deadLetter("hopeless"), now: 1)
+        let job = flow.nextJob(now: at(1))
+        #expect(job?.settlements.first?.outcome == .deadLetter(reason: "hopeless"))
+        flow.fail(job, .refused("no such queue"), now: 2)
+        let condemned = flow.nextJob(now: at(2))
+        #expect(condemned?.settlements.first?.outcome == .condemned(reason: "hopeless", after: .seconds(60)))
+        #expect(condemned?.settlements.first?.attempt?.number == 1, "the attempt is recorded with it")
+        flow.answer(condemned, now: 3)
+        #expect(flow.counters.deadLettered == 0)
+
+        let back = lease(1, readCount: 2, History(attempts: 1, condemned: "hopeless"))
+        flow.receive([back], now: 4)
+        #expect(flow.begin(0, now: 4) == nil)
+        #expect(flow.nextJob(now: at(4)) == .settle(settlement(back, .deadLetter(reason: "hopeless"))))
+    }
+
+    @Test func whatTheFenceRefusesIsLost() {
+        var flow = Flow(policy(workers: 1))
+        let message = lease(1, readCount: 2)
+        flow.receive([message], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.end(0, .done, now: 1)
+        flow.answer(flow.nextJob(now: at(1)), refused: [message.fence], now: 2)
+        #expect(flow.counters.done == 0)
+        #expect(flow.counters.lost == 1)
+        #expect(flow.takeNews().lost == [1])
+        #expect(flow.nextJob(now: at(2)) == .settle(lost: [message.delivery]), "its journal row is closed")
+    }
+
+    /// A server that refuses to close a row must not be asked ten thousand times a second.
+    @Test func lossesThatCannotBeWrittenWait() {
+        var flow = Flow(policy(workers: 1))
+        let message = lease(1, readCount: 2)
+        flow.receive([message], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.end(0, .done, now: 1)
+        flow.answer(flow.nextJob(now: at(1)), refused: [message.fence], now: 2)
+        flow.quiet()
+        let job = flow.nextJob(now: at(2))
+        #expect(job == .settle(lost: [message.delivery]))
+        flow.fail(job, .refused("no journal"), now: 3)
+        #expect(flow.nextJob(now: at(3)) == nil)
+        #expect(flow.nextAlarm().map { $0 > at(3) } == true)
+        #expect(flow.nextJob(now: at(300)) == .settle(lost: [message.delivery]))
+    }
+
+    /// A full disk stops claiming, not settling.
+    @Test func exhaustionClaimsNothingForAWhile() {
+        var flow = Flow(policy(workers: 2))
+        flow.receive([lease(1)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.fail(flow.nextJob(now: at(2)), .exhausted("disk full"), now: 3)
+        flow.end(0, .done, now: 4)
+        let job = flow.nextJob(now: at(4))
+        #expect(job == .settle(settlement(lease(1), .done)))
+        flow.answer(job, now: 5)
+        #expect(flow.nextJob(now: at(500)) == nil)
+        #expect(flow.nextJob(now: at(1300))?.claim != nil)
+    }
+}

@@ -1,0 +1,157 @@
+import Engine
+import Testing
+
+@Suite struct StoppingTests {
+    @Test func quietGoesOnWithWhatIsHeld() {
+        var flow = Flow(policy(workers: 1))
+        flow.receive([lease(1)], now: 0)
+        flow.quiet()
+        #expect(flow.begin(0, now: 1) == 1)
+        flow.end(0, .done, now: 2)
+        #expect(flow.nextJob(now: at(2)) == .settle(settlement(lease(1), .done)))
+        flow.answer(.settle(settlement(lease(1), .done)), now: 3)
+        #expect(flow.nextJob(now: at(3)) == nil)
+        flow.resume(now: at(4))
+        #expect(flow.nextJob(now: at(4))?.claim != nil)
+    }
+
+    @Test func aStopHandsBackWhatHasNotBegun() {
+        var flow = Flow(policy(workers: 2))
+        flow.receive([lease(1), lease(2)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.stop(until: at(25_000), now: at(10))
+        let job = flow.nextJob(now: at(10))
+        #expect(job == .settle(settlement(lease(2), .released(after: .zero))))
+        #expect(flow.begin(1, now: 10) == nil)
+        flow.answer(job, now: 11)
+        #expect(!flow.isFinished)
+        #expect(flow.nextRenewal(now: at(10_010)) == [lease(1).fence], "to the last")
+        flow.end(0, .done, now: 12_000)
+        #expect(!flow.isFinished)
+        #expect(flow.settleAll(now: 12_000) == [settlement(lease(1), .done)])
+        #expect(flow.isFinished)
+    }
+
+    @Test func whatArrivesAfterTheStopGoesBack() {
+        var flow = Flow(policy(workers: 2))
+        let claim = flow.nextJob(now: at(0))
+        flow.stop(until: at(1000), now: at(1))
+        #expect(!flow.isFinished, "a claim is under way")
+        flow.answer(claim, [lease(1)], now: 2)
+        #expect(flow.begin(0, now: 2) == nil)
+        #expect(flow.settleAll(now: 2) == [settlement(lease(1), .released(after: .zero))])
+        #expect(flow.isFinished)
+    }
+
+    @Test func aSecondStopShortensTheGrace() {
+        var flow = Flow(policy(workers: 1))
+        flow.receive([lease(1)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.stop(until: at(25_000), now: at(10))
+        #expect(flow.tick(now: at(20)) == [])
+        flow.stop(until: at(20), now: at(20))
+        #expect(flow.tick(now: at(20)) == [0])
+    }
+
+    @Test func aHaltGivesUp() {
+        var flow = Flow(policy(workers: 1))
+        flow.receive([lease(1)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.end(0, .done, now: 1)
+        flow.fail(flow.nextJob(now: at(1)), .unavailable("gone"), now: 2)
+        flow.stop(until: at(10), now: at(3))
+        #expect(!flow.isFinished)
+        #expect(flow.halt() == 1)
+        #expect(flow.isFinished)
+        #expect(flow.nextJob(now: at(11)) == nil)
+    }
+
+    /// Cancelled in flight, it would leave a row open, and the message counted as a crash.
+    @Test func aStopWaitsForTheJournal() {
+        var flow = Flow(policy(workers: 1))
+        let message = lease(1, readCount: 2)
+        flow.receive([message], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        #expect(flow.tick(now: at(30_000)) == [0])
+        flow.end(0, .done, now: 30_001)
+        flow.stop(until: at(40_000), now: at(30_002))
+        let job = flow.nextJob(now: at(30_002))
+        #expect(job == .settle(lost: [message.delivery]))
+        #expect(!flow.isFinished)
+        flow.answer(job, now: 30_003)
+        #expect(flow.isFinished)
+    }
+
+    // MARK: - Phantoms
+
+    /// A claim whose reply never came may have been committed.
+    static func phantom() -> Flow {
+        var flow = Flow(policy(workers: 2))
+        flow.fail(flow.nextJob(now: at(0)), .unavailable("gone"), now: 10)
+        return flow
+    }
+
+    @Test func phantomsAreClosedBeforeTheNextClaimAndOnceMore() {
+        var flow = Self.phantom()
+        #expect(flow.nextJob(now: at(10)) == .closePhantoms(holding: []))
+        #expect(flow.nextJob(now: at(100)) == nil)
+        flow.closedPhantoms(nil, now: at(100))
+        #expect(flow.nextJob(now: at(100)) == .claim(2))
+        flow.answer(.claim(2), [lease(1)], now: 101)
+        #expect(flow.nextJob(now: at(10_010)) == .closePhantoms(holding: [lease(1).delivery]))
+        flow.closedPhantoms(nil, now: at(10_011))
+        #expect(flow.nextJob(now: at(10_012))?.claim != nil)
+        #expect(flow.nextJob(now: at(60_000))?.claim == nil)
+    }
+
+    @Test func phantomsAreTriedUntilTheyAreClosed() {
+        var flow = Self.phantom()
+        #expect(flow.nextJob(now: at(10)) == .closePhantoms(holding: []))
+        flow.closedPhantoms(.unavailable("still"), now: at(20))
+        #expect(flow.nextJob(now: at(100)) == nil)
+        #expect(flow.nextJob(now: at(220)) == .closePhantoms(holding: []))
+    }
+
+    /// The other pump's claim has opened rows that nobody here knows yet; they are no phantoms.
+    @Test func phantomsWaitForTheClaimUnderWay() {
+        var flow = Flow(policy(workers: 3))
+        flow.receive([lease(1)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.end(0, .done, now: 1)
+        let riding = flow.nextJob(now: at(1))
+        #expect(riding?.claim != nil)
+        flow.answer(riding, [lease(2)], now: 2)
+        #expect(flow.begin(0, now: 2) == 2)
+        flow.end(0, .done, now: 3)
+        let first = flow.nextJob(now: at(3))
+        flow.hint(.notified, now: at(3))
+        #expect(first?.claim?.limit == 3)
+        #expect(flow.begin(0, now: 3) == nil)
+        flow.fail(first, .unavailable("gone"), now: 4)
+        let again = flow.nextJob(now: at(4))
+        #expect(again?.settlements.count == 1)
+        #expect(flow.nextJob(now: at(4)) == .closePhantoms(holding: []))
+    }
+
+    @Test func aStopWaitsForPhantoms() {
+        var flow = Self.phantom()
+        flow.stop(until: at(5000), now: at(20))
+        #expect(flow.nextJob(now: at(20)) == .closePhantoms(holding: []))
+        flow.closedPhantoms(nil, now: at(21))
+        #expect(!flow.isFinished, "the server may still be at it")
+        #expect(flow.tick(now: at(100)) == [])
+        #expect(flow.nextAlarm() == at(5000))
+        #expect(flow.tick(now: at(5000)) == [])
+        #expect(flow.nextJob(now: at(5000)) == .closePhantoms(holding: []), "but the grace has an end")
+        flow.closedPhantoms(nil, now: at(5001))
+        #expect(flow.isFinished)
+    }
+
+    @Test func aStopDoesNotWaitForADatabaseThatIsAway() {
+        var flow = Self.phantom()
+        flow.stop(until: at(25_000), now: at(20))
+        #expect(flow.nextJob(now: at(20)) == .closePhantoms(holding: []))
+        flow.closedPhantoms(.unavailable("still"), now: at(21))
+        #expect(flow.isFinished)
+    }
+}

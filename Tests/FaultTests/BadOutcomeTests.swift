@@ -1,0 +1,94 @@
+import Foundation
+import Postgres
+import TestSupport
+import Testing
+
+/// One outcome that the database will not take, or that has odd bytes, among hundreds.
+@Suite(.serialized) struct BadOutcomeTests {
+    @Test func `a dead letter whose queue was dropped delays none of five hundred`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        var settings = Settings(
+            database,
+            queue: "work",
+            workers: 500,
+            visibilityTimeout: "30s",
+            extra: [#"backoff = { first = "10ms" }"#]
+        )
+        settings.database = []
+        let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+        try await daemon.ready()
+        try await database.send("work", ["{}"])
+        try await eventually("the daemon has seen its dead-letter queue") { try await database.count("work") == 0 }
+        try await database.sql("select pgmq.drop_queue('work_dlq')")
+        let bodies =
+            Array(repeating: #"{"sleep":2}"#, count: 300) + Array(repeating: #"{"sleep":2,"fail":1}"#, count: 199)
+            + [#"{"sleep":2,"deadLetter":"no use"}"#]
+        let ids = try await database.send("work", bodies)
+        let bad = ids[499]
+        try await eventually("all run at once") { ledger.starts.count >= 501 }
+        try await eventually("those that are done are gone") {
+            try await database.int("select count(*) from pgmq.q_work where msg_id <= \(ids[299])") == 0
+        }
+        try await eventually("the failures are recorded") {
+            try await database.int("select count(distinct msg_id) from pgmqd.journal where outcome = 'failed'") >= 199
+        }
+        do {
+        try await eventually("the dead letter is remembered", within: .seconds(15)) {
+            try await database.int("select count(*) from pgmqd.journal where outcome = 'condemned' and msg_id = \(bad)") == 1
+        }
+        } catch {
+            daemon.signal(10)
+            try await Task.sleep(for: .seconds(1))
+            throw NeverHappened(description: "\(try await database.text("select string_agg(q::text, e'\n') from pgmq.q_work q where msg_id=\(bad)") ?? "") \(try await database.text("select string_agg(q::text, e'\n') from pgmqd.journal q where msg_id=\(bad)") ?? "") \(daemon.log.prefix(1500)) ... \(daemon.log.suffix(1500))")
+        }
+        try await daemon.logged(#"dead-letter queue \"work_dlq\" does not exist"#)
+        #expect(try await database.int("select count(*) from pgmq.q_work where msg_id = \(bad)") == 1)
+        try await database.sql("select pgmq.create('work_dlq')")
+        // It would be tried again in a minute.
+        try await database.sql("select pgmq.set_vt('work', \(bad), 0)")
+        try await eventually("all are settled") { try await database.count("work") == 0 }
+        #expect(try await daemon.stop() == 0)
+        let runs = ledger.runs
+        #expect(ids[..<300].allSatisfy { runs[$0] == 1 })
+        #expect(ids[300..<499].allSatisfy { runs[$0] == 2 })
+        #expect(runs[bad] == 1)
+        #expect(try await database.count("work_dlq") == 1)
+        #expect(try await database.text("select headers->'x-pgmqd'->>'reason' from pgmq.q_work_dlq") == "no use")
+    }
+
+    @Test func `reasons that are not UTF-8 and headers that are JSON null are dead-lettered like others`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let runs = FileManager.default.temporaryDirectory.path + "/pgmqd-runs-\(UUID().uuidString.prefix(8))"
+        defer { try? FileManager.default.removeItem(atPath: runs) }
+        let script = #"""
+            echo $PGMQD_MSG_ID >> RUNS; case $(cat) in *bad*) printf 'caf\351 \377\376\000 end' >&2; exit 65;; esac
+            """#.replacingOccurrences(of: "RUNS", with: runs)
+        try await database.send("work", Array(repeating: "{}", count: 250))
+        try await database.sql(#"select pgmq.send('work', '{"bad": 1}', 'null'::jsonb)"#)
+        try await database.sql(#"select pgmq.send('work', '{"bad": 2}', '{"kept": true}'::jsonb)"#)
+        try await database.sql("select pgmq.send('work', '{}', 'null'::jsonb)")
+        try await database.send("work", Array(repeating: "{}", count: 247))
+        let daemon = try DaemonProcess(
+            Settings(database, queue: "work", handler: "{ command = [\"/bin/sh\", \"-c\", '''\(script)'''] }").text
+        )
+        try await eventually("all are settled") { try await database.count("work") == 0 }
+        #expect(try await daemon.stop() == 0)
+        let ids = try String(contentsOfFile: runs, encoding: .utf8).split(separator: "\n").compactMap { Int($0) }
+        #expect(ids.sorted() == Array(1...500))
+        let rows = try await database.sql(
+            """
+            select message->>'bad', headers->'x-pgmqd'->>'reason', headers ? 'x-pgmqd-headers', headers->>'kept'
+            from pgmq.q_work_dlq order by 1
+            """
+        )
+        try #require(rows.count == 2)
+        for row in 0..<2 { #expect(rows.text(row, 1)?.hasPrefix("exit status 65: caf") ?? false) }
+        #expect(rows.bool(0, 2))
+        #expect(!rows.bool(1, 2))
+        #expect(rows.text(1, 3) == "true")
+    }
+}

@@ -1,0 +1,117 @@
+import Foundation
+import TestSupport
+import Testing
+
+private let isPossible = Machine.obstacle == nil
+private let reason = Comment(rawValue: Machine.obstacle ?? "")
+
+/// The shipped unit under a real systemd.
+@Suite(.serialized, .enabled(if: isPossible, reason)) struct ServiceTests {
+    @Test func `it is active only after READY, and has a status line`() async throws {
+        try await withService(gated: true) { service in
+            try await service.machine.systemctl("start", "--no-block", "pgmqd")
+            try await eventually("it starts") { try await service.property("ActiveState") == "activating" }
+            #expect(try await service.property("StatusText") == "")
+            try service.openGate()
+            try await eventually("it is active") { try await service.property("ActiveState") == "active" }
+            let status = try await service.machine.systemctl("status", "pgmqd").text
+            #expect(status.contains("Status: \"Processing 0/2 in 1 queue; done 0"))
+            try await service.database.send("work", [#"{"sleep": 60}"#])
+            try await eventually("the status line tells of the handler") {
+                try await service.property("StatusText").hasPrefix("Processing 1/2 in 1 queue")
+            }
+        }
+    }
+
+    @Test func `the watchdog restarts it when its loop is blocked`() async throws {
+        let threads = ProcessInfo.processInfo.activeProcessorCount
+        try await withService(workers: threads) { service in
+            try await service.start()
+            try await service.database.send("work", Array(repeating: #"{"block": 600}"#, count: threads))
+            try await eventually("every thread is busy") { service.entries("start").count >= threads }
+            try await service.database.sql("delete from pgmq.q_work")
+            try await eventually("it was restarted") { try await service.property("NRestarts") == "1" }
+            try await eventually("it is active again") { try await service.property("ActiveState") == "active" }
+            let log = try await service.log()
+            #expect(log.contains("Failed with result 'watchdog'"))
+            try await service.database.send("work", ["{}"])
+            try await eventually("it works again") { try await service.database.count("work") == 0 }
+            #expect(service.entries("end").count == 1)
+        }
+    }
+
+    @Test func `a handler of more than twice WatchdogSec does not trip the watchdog`() async throws {
+        try await withService { service in
+            try await service.start()
+            try await service.database.send("work", [#"{"sleep": 5}"#])
+            try await eventually("the handler has ended") { service.entries("end").count == 1 }
+            try await eventually("it is settled") { try await service.database.count("work") == 0 }
+            #expect(try await service.property("NRestarts") == "0")
+            #expect(service.entries("start").count == 1)
+        }
+    }
+
+    @Test func `systemctl stop lets a running handler end`() async throws {
+        try await withService { service in
+            try await service.start()
+            try await service.database.send("work", [#"{"sleep": 3}"#])
+            try await eventually("the handler runs") { service.entries("start").count == 1 }
+            #expect(try await service.machine.systemctl("stop", "pgmqd").status == 0)
+            #expect(service.entries("end").map { $0.hasSuffix("done") } == [true])
+            #expect(try await service.database.count("work") == 0)
+            #expect(try await service.property("ActiveState") == "inactive")
+            #expect(try await service.property("Result") == "success")
+            #expect(try await service.property("ExecMainStatus") == "0")
+        }
+    }
+
+    @Test func `it comes back after kill -9`() async throws {
+        try await withService { service in
+            try await service.start()
+            let pid = try await service.property("MainPID")
+            try await service.machine.systemctl("kill", "--signal=SIGKILL", "--kill-whom=main", "pgmqd")
+            try await eventually("another process is active") {
+                let state = try await service.property("ActiveState")
+                let now = try await service.property("MainPID")
+                return state == "active" && now != pid
+            }
+            #expect(try await service.property("NRestarts") == "1")
+        }
+    }
+
+    @Test func `a configuration that is wrong fails it once, with 78`() async throws {
+        try await withService(isConfigured: false) { service in
+            #expect(try await service.machine.systemctl("start", "pgmqd").status != 0)
+            #expect(try await service.property("ActiveState") == "failed")
+            #expect(try await service.property("ExecMainStatus") == "78")
+            #expect(try await service.property("NRestarts") == "0")
+            let log = try await service.log()
+            #expect(log.contains("/etc/pgmqd/pgmqd.toml"))
+        }
+    }
+
+    @Test func `its journal has priorities and fields`() async throws {
+        try await withService { service in
+            try await service.start()
+            let entries = try await service.journal()
+            let ready = try #require(entries.first { $0["MESSAGE"]?.hasPrefix("ready") == true })
+            #expect(ready["PRIORITY"] == "5")
+            #expect(ready["SYSLOG_IDENTIFIER"] == "pgmqd")
+            #expect(ready["PGMQD_STATUS"]?.hasPrefix("Processing 0/2") == true)
+            let starting = try #require(entries.first { $0["MESSAGE"]?.hasPrefix("starting") == true })
+            #expect(starting["PGMQD_QUEUES"] == "work")
+            #expect(starting["PGMQD_WORKERS"] == "2")
+        }
+    }
+
+    @Test func `a command works inside the sandbox`() async throws {
+        let handler = #"{ command = ["/bin/sh", "-c", "cat > /var/lib/pgmqd/received"] }"#
+        try await withService(program: "pgmqd", handler: handler) { service in
+            try await service.start()
+            try await service.database.send("work", [#"{"to": "you"}"#])
+            try await eventually("it is done") { try await service.database.count("work") == 0 }
+            let received = service.machine.path("/var/lib/pgmqd/received")
+            #expect(try String(contentsOfFile: received, encoding: .utf8) == #"{"to": "you"}"#)
+        }
+    }
+}
