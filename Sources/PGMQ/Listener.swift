@@ -11,7 +11,7 @@ final class Listener: Sendable {
     private struct State {
         var queues: [(name: QueueName, onWake: @Sendable (Wake) -> Void)] = []
         var isHeard = false
-        var echo: (nonce: String, continuation: CheckedContinuation<Bool, Never>)?
+        var echo: (nonce: String, heard: AsyncStream<Void>.Continuation)?
         var wasDeaf = false
         var isConnected = false
         var lastTurn: ContinuousClock.Instant?
@@ -93,7 +93,7 @@ final class Listener: Sendable {
             let echo = state.withLock { state in
                 state.echo?.nonce == notification.payload ? state.echo.take() : nil
             }
-            echo?.continuation.resume(returning: true)
+            echo?.heard.yield()
             return
         }
         let wakes = state.withLock { state in
@@ -162,32 +162,29 @@ final class Listener: Sendable {
         }
     }
 
-    /// Sends a notification from a work connection and waits for it here.
+    /// Sends a notification from another connection and waits for it here.
     private func echo() async -> Bool {
         let nonce = String(UInt64.random(in: .min ... .max), radix: 36)
-        return await withTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                await withCheckedContinuation { continuation in
-                    self.state.withLock { $0.echo = (nonce, continuation) }
-                }
+        let (echoes, heard) = AsyncStream.makeStream(of: Void.self)
+        state.withLock { $0.echo = (nonce, heard) }
+        defer { state.withLock { $0.echo = nil } }
+        let notify = Statement("select pg_notify($1, $2)", [.text(probeChannel), .text(nonce)])
+        // Not raced: the echo may be quicker than the reply, and a call that is cancelled costs its connection.
+        do throws(PostgresError) {
+            try await prober.use { connection async throws(PostgresError) in
+                _ = try await connection.run([notify], deadline: settings.callDeadline)
             }
+        } catch {
+            return false
+        }
+        return await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                let notify = Statement("select pg_notify($1, $2)", [.text(self.probeChannel), .text(nonce)])
-                do throws(PostgresError) {
-                    try await self.prober.use { connection async throws(PostgresError) in
-                        _ = try await connection.run([notify], deadline: self.settings.callDeadline)
-                    }
-                } catch {}
                 try? await Task.sleep(for: Self.echoDeadline)
-                let echo = self.state.withLock { state in
-                    state.echo?.nonce == nonce ? state.echo.take() : nil
-                }
-                echo?.continuation.resume(returning: false)
-                return false
+                heard.finish()
             }
-            let heard = await group.next() ?? false
-            group.cancelAll()
-            return heard
+            defer { group.cancelAll() }
+            for await _ in echoes { return true }
+            return false
         }
     }
 

@@ -86,7 +86,7 @@ extension QueueStatements {
             """,
             leaseArrays(settlements.map(\.fence)) + [
                 .ints(settlements.map { $0.outcome.delay.inMicroseconds }),
-                .texts(settlements.map { $0.attempt?.kind.rawValue ?? $0.outcome.word }),
+                .texts(settlements.map(\.journalWord)),
                 .int4s(settlements.map { Int32($0.attempt?.number ?? 0) }),
                 .ints(settlements.map { $0.attempt.map { $0.duration.inMicroseconds / 1000 } ?? -1 }),
                 .texts(settlements.map { Reason.storable($0.attempt?.reason ?? $0.outcome.reason) }),
@@ -121,7 +121,8 @@ extension QueueStatements {
                         'dead_lettered_at', to_char(clock_timestamp() at time zone 'UTC', \(utc)),
                         'reason', g.reason,
                         'attempts', coalesce((
-                            select jsonb_agg(jsonb_build_object('number', j.attempt, 'outcome', j.outcome,
+                            select jsonb_agg(jsonb_build_object('number', j.attempt,
+                                'outcome', case j.outcome when 'condemned' then 'failed' else j.outcome end,
                                 'at', to_char(j.closed_at at time zone 'UTC', \(utc)), 'duration_ms', j.duration_ms,
                                 'reason', j.reason, 'host', j.host, 'version', j.version) order by j.attempt)
                             from pgmqd.journal j
@@ -149,6 +150,13 @@ extension QueueStatements {
 
 struct MissingDeadLetterQueue: Error {
     let name: QueueName
+}
+
+extension Settlement {
+    /// Condemned says more than the kind of the attempt that led there: it is what keeps the message from running again.
+    var journalWord: String {
+        if case .condemned = outcome { outcome.word } else { attempt?.kind.rawValue ?? outcome.word }
+    }
 }
 
 extension Outcome {

@@ -19,7 +19,8 @@ struct Pgmqd: AsyncParsableCommand {
             """,
         version: Daemon.version,
         subcommands: [
-            Run.self, Check.self, Migrate.self, Dev.self, Send.self, Queues.self, Peek.self, DeadLetters.self, Bench.self,
+            Run.self, Check.self, Migrate.self, GrantsCommand.self, Dev.self, Send.self, Queues.self, Peek.self,
+            DeadLetters.self, Bench.self,
         ]
     )
 

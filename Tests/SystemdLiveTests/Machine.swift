@@ -46,7 +46,12 @@ final class Machine: Sendable {
         process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = [Self.tests.path + "/machine.sh", "start", folder]
+        process.standardOutput = FileHandle.nullDevice
         process.standardInput = input
+        // No child may keep the end that ends the machine: not even the machine.
+        for end in [input.fileHandleForReading, input.fileHandleForWriting] {
+            _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        }
         try process.run()
         let pid = process.processIdentifier
         // sh start, then what becomes unshare, then systemd.

@@ -74,6 +74,9 @@ public struct Daemon: Sendable {
                 "connections": "\(database.connections)",
             ]
         )
+        if configuration.admin.listen != nil {
+            logger.warning("admin.listen is set, but this version serves nothing there")
+        }
         let consuming = ConsumerService(consumers: consumers, grace: configuration.daemon.shutdownGrace)
         let reporter = Reporter(
             manager: manager,
@@ -130,7 +133,7 @@ extension Logger {
 }
 
 extension QueueOptions {
-    init(_ queue: QueueConfiguration) {
+    public init(_ queue: QueueConfiguration) {
         self.init(
             visibilityTimeout: queue.visibilityTimeout,
             maxMessageBytes: queue.maxMessageBytes,

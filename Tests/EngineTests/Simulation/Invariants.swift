@@ -68,7 +68,7 @@ struct Ledger {
     var died: [Bool] = []
     var lastTrouble: [Int64] = []
     var unfloored = 0
-    /// Of all that were claimed, the highest former `vt`.
+    /// The highest floor there can be: a former `vt` that was claimed, or when there was nothing to claim.
     var highestVT = Timestamp.distantPast
     var violation: String?
 
@@ -269,6 +269,7 @@ struct Ledger {
 
     /// A claim above the floor that is not full has left nothing there.
     mutating func checkPassedOver(_ claim: Claim, claimed: Int, _ model: QueueModel, clock: Timestamp) {
+        if claim.reach == .all, claimed == 0 { highestVT = max(highestVT, clock) }
         guard plan.scenario == .load, claim.reach == .floor, claimed < claim.limit else { return }
         for row in model.rows where row.lockedBy == 0 {
             guard let vt = row.committed?.vt, vt >= highestVT, vt <= clock else { continue }

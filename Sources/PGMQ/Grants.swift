@@ -1,0 +1,53 @@
+import Engine
+import Postgres
+
+/// The rights that a daemon's role needs, and no more: it cannot change a message, read the archive, send to its
+/// work queues, or create, drop and purge.
+public struct Grants: Sendable {
+    let connection: Connection
+    let role: String
+
+    public init(_ connection: Connection, role: String) {
+        self.connection = connection
+        self.role = role
+    }
+
+    public static func common(role: String) -> [String] {
+        [
+            "grant usage on schema pgmq, pgmqd to \(role);",
+            "grant select, insert, update, delete on pgmqd.journal to \(role);",
+        ]
+    }
+
+    /// - Returns: the statements, with the names quoted by libpq.
+    public func statements(for queues: [(name: QueueName, options: QueueOptions)]) async throws(PostgresError) -> [String] {
+        let role = try await connection.quote(identifier: role)
+        var statements = Self.common(role: role)
+        for (name, options) in queues {
+            let shape = try await QueueShape.load(
+                name,
+                deadLetter: options.deadLetter,
+                on: connection,
+                limits: Limits(deadline: .seconds(10))
+            )
+            guard let shape else {
+                statements.append("-- \(Problem.missing(queue: name))")
+                continue
+            }
+            let lastRead = shape.hasLastReadAt ? ", last_read_at" : ""
+            statements.append("grant select, delete, update (vt, read_ct\(lastRead)) on \(shape.table) to \(role);")
+            if options.archives {
+                let kept = shape.hasLastReadAt && shape.archiveHasLastReadAt ? ", last_read_at" : ""
+                statements.append(
+                    "grant insert (msg_id, read_ct, enqueued_at\(kept), vt, message, headers) on \(shape.archive) to \(role);"
+                )
+            }
+            if let target = shape.deadLetterTable {
+                statements.append("grant insert (vt, message, headers) on \(target) to \(role);")
+            } else {
+                statements.append("-- \(Problem.missing(deadLetter: options.deadLetter))")
+            }
+        }
+        return statements
+    }
+}
