@@ -92,7 +92,7 @@ let package = Package(
         ),
         .testTarget(
             name: "FaultTests",
-            dependencies: ["Engine", "PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon"],
+            dependencies: ["Engine", "PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon", logging],
             swiftSettings: strict
         ),
         .testTarget(name: "HandlersTests", dependencies: ["CSpawn", "Engine", "Handlers"], swiftSettings: strict),

@@ -1,5 +1,5 @@
-import Testing
 import TestSupport
+import Testing
 
 /// Several daemons on one queue.
 @Suite(.serialized) struct CompetitionTests {

@@ -1,7 +1,7 @@
 import Glibc
 import Postgres
-import Testing
 import TestSupport
+import Testing
 
 /// Messages that end the process which works them.
 @Suite(.serialized) struct CrashTests {

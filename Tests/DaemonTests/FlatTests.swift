@@ -1,5 +1,5 @@
-import Testing
 import TestSupport
+import Testing
 
 /// A daemon that has done much holds no more than one that has done little.
 @Suite(.serialized) struct FlatTests {

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
-import Testing
 import TestSupport
+import Testing
 
 /// A daemon that is gone from one moment to the next.
 @Suite(.serialized) struct KillTests {
@@ -40,7 +40,7 @@ import TestSupport
         #expect(try await database.count("work_dlq") == 0)
     }
 
-    @Test func `daemons killed and joining under load lose nothing and repeat only what the dead had begun`() async throws {
+    @Test func `daemons killed under load lose nothing and repeat only what the dead had begun`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let ledger = Ledger()

@@ -1,5 +1,5 @@
-import Testing
 import TestSupport
+import Testing
 
 /// Handlers that run for longer than a lease lasts without renewal.
 @Suite struct LongHandlerTests {

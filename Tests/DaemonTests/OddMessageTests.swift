@@ -1,7 +1,7 @@
 import Foundation
 import Postgres
-import Testing
 import TestSupport
+import Testing
 
 /// Messages that few would send: they pass through as the bytes they are, or are refused with a reason.
 @Suite struct OddMessageTests {
@@ -25,11 +25,9 @@ import TestSupport
     ]
 
     private func send(_ database: TestDatabase, _ odd: Odd, to queue: String = "work") async throws -> Int64 {
-        Int64(
-            try await database.int(
-                "insert into pgmq.q_\(queue) (vt, message, headers) values (now(), \(odd.body), \(odd.headers)) returning msg_id"
-            )
-        )
+        let row = "values (now(), \(odd.body), \(odd.headers))"
+        let insert = "insert into pgmq.q_\(queue) (vt, message, headers) \(row) returning msg_id"
+        return Int64(try await database.int(insert))
     }
 
     @Test func `they reach a command byte for byte`() async throws {
@@ -44,7 +42,8 @@ import TestSupport
         var sent: [(odd: Odd, id: Int64, body: String?, headers: String?)] = []
         for odd in Self.odd {
             let id = try await send(database, odd)
-            let row = try await database.sql("select message::text, headers::text from pgmq.q_work where msg_id = \(id)")
+            let texts = "select message::text, headers::text from pgmq.q_work where msg_id = \(id)"
+            let row = try await database.sql(texts)
             sent.append((odd, id, row.text(0, 0), row.text(0, 1)))
         }
         let daemon = try DaemonProcess(
@@ -67,7 +66,8 @@ import TestSupport
         var before: [String] = []
         for odd in Self.odd {
             let id = try await send(database, odd)
-            before.append(try await database.text("select md5(message::text) from pgmq.q_work where msg_id = \(id)") ?? "")
+            let sum = "select md5(message::text) from pgmq.q_work where msg_id = \(id)"
+            before.append(try await database.text(sum) ?? "")
         }
         let daemon = try DaemonProcess(
             Settings(database, queue: "work", handler: TestFolder.shell("cat >/dev/null; exit 65")).text
@@ -117,9 +117,11 @@ import TestSupport
         var settings = Settings(url: database.url)
         settings.database = []
         settings.add(queue: "usual", handler: handler, visibilityTimeout: "30s")
-        settings.add(queue: "roomy", handler: handler, visibilityTimeout: "30s", extra: ["max_message_bytes = \"10MiB\""])
+        let raised = ["max_message_bytes = \"10MiB\""]
+        settings.add(queue: "roomy", handler: handler, visibilityTimeout: "30s", extra: raised)
         // Small on the disk: it is the text that counts.
-        let large = Odd(name: "5 MB", body: "jsonb_build_object('text', repeat('x', 5000000))", headers: #"'{"a": 1}'::jsonb"#)
+        let body = "jsonb_build_object('text', repeat('x', 5000000))"
+        let large = Odd(name: "5 MB", body: body, headers: #"'{"a": 1}'::jsonb"#)
         for queue in ["usual", "roomy"] {
             try await database.createQueue(queue)
             _ = try await send(database, large, to: queue)

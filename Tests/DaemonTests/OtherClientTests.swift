@@ -1,5 +1,5 @@
-import Testing
 import TestSupport
+import Testing
 
 /// The daemon beside PGMQ's own Python client: on the same queues, at the same time.
 @Suite(.serialized) struct OtherClientTests {

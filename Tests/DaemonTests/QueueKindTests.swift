@@ -1,7 +1,7 @@
 import Foundation
 import Postgres
-import Testing
 import TestSupport
+import Testing
 
 /// Queues of every name and kind that PGMQ makes.
 @Suite struct QueueKindTests {
@@ -74,7 +74,9 @@ import TestSupport
         // What migrate prints is what helps.
         let printed = try await ProgramRun(["migrate", "-c", file])
         #expect(printed.code == 0)
-        let statements = printed.lines.compactMap { line in line.range(of: "create index").map { String(line[$0.lowerBound...]) } }
+        let statements = printed.lines.compactMap { line in
+            line.range(of: "create index").map { String(line[$0.lowerBound...]) }
+        }
         #expect(statements.count == missing)
         for statement in statements { try await database.sql(statement) }
         #expect(try await ProgramRun(["check", "--connect", "-c", file]).code == 0)

@@ -1,6 +1,6 @@
 import Foundation
-import Testing
 import TestSupport
+import Testing
 
 /// Attempts, the back-off between them, and what is left in the end.
 @Suite struct RetryTests {
@@ -26,7 +26,7 @@ import TestSupport
         let record: Record
     }
 
-    @Test func `a message that always fails is run as often as configured, backed off, then dead-lettered once`() async throws {
+    @Test func `a message that always fails has its attempts, backed off, and one dead letter`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let ledger = Ledger()

@@ -1,6 +1,7 @@
 import Foundation
-import Testing
+import PGMQWorker
 import TestSupport
+import Testing
 
 /// From a file and a database to a daemon that may run: `migrate`, `check`, and `run`'s first moments.
 @Suite struct SetUpTests {
@@ -34,7 +35,8 @@ import TestSupport
     @Test func `many migrate at once, and it is done once`() async throws {
         let database = try await empty()
         let folder = try TestFolder()
-        let file = try folder.write("pgmqd.toml", Settings(database, queue: "work", handler: "{ discard = true }").text)
+        let settings = Settings(database, queue: "work", handler: "{ discard = true }")
+        let file = try folder.write("pgmqd.toml", settings.text)
         let codes = try await withThrowingTaskGroup(of: Int32.self) { group in
             for _ in 0..<6 { group.addTask { try await ProgramRun(["migrate", "-c", file, "--create-queues"]).code } }
             return try await group.reduce(into: []) { $0.append($1) }
@@ -50,7 +52,8 @@ import TestSupport
         #expect(script.code == 0)
         try await database.server.postgres.psql(script.text, database: database.name)
         let folder = try TestFolder()
-        let file = try folder.write("pgmqd.toml", Settings(database, queue: "work", handler: "{ discard = true }").text)
+        let settings = Settings(database, queue: "work", handler: "{ discard = true }")
+        let file = try folder.write("pgmqd.toml", settings.text)
         #expect(try await ProgramRun(["check", "--connect", "-c", file]).code == 0)
         // Migrate finds that it was here, and hangs only the doorbell.
         #expect(try await ProgramRun(["migrate", "-c", file]).text == "queue work: doorbell hung\n")
@@ -58,7 +61,7 @@ import TestSupport
 
     /// Nobody shall have to start a daemon six times to find six mistakes.
     @Test(arguments: ["run", "check"])
-    func `a malformed configuration is exit code 78, with every mistake and no stack trace`(command: String) async throws {
+    func `a malformed file is exit code 78, with every mistake and no stack trace`(command: String) async throws {
         let folder = try TestFolder()
         let file = try folder.write(
             "pgmqd.toml",
@@ -82,8 +85,8 @@ import TestSupport
         #expect(run.code == 78)
         #expect(run.text == "")
         let told = [
-            "worker", "did you mean", "workers", "visibility_timeout", "/nonexistent/program", "max_attempts", "contradict",
-            "already", file + ":4",
+            "worker", "did you mean", "workers", "visibility_timeout", "/nonexistent/program", "max_attempts",
+            "contradict", "already", file + ":4",
         ]
         for text in told { #expect(run.errors.contains(text), "\(text) in:\n\(run.errors)") }
         for text in ["Fatal error", "Stack dump", "Thread 0", "Swift."] { #expect(!run.errors.contains(text)) }
@@ -109,9 +112,9 @@ import TestSupport
 
     @Test func `a database or a role that is not there at the start is exit code 78`() async throws {
         let server = try await TestServer.common()
-        let base = server.postgres.url(database: "template_pgmq")
         let wrong = [
-            base.replacing("template_pgmq", with: "nowhere"), base.replacing("user=postgres", with: "user=nobody"),
+            server.postgres.url(database: "nowhere"),
+            server.postgres.url(database: "postgres").replacing("user=postgres", with: "user=nobody"),
         ]
         for url in wrong {
             var settings = Settings(url: url)
@@ -124,7 +127,7 @@ import TestSupport
     }
 
     @Test func `a wrong password at the start is exit code 78, and is not repeated`() async throws {
-        let server = try await TestServer(port: try FreePort.find())
+        let server = try await TestServer(port: FreePort.find())
         do {
             let url = try #require(server.postgres.tcpURL)
             let start = try #require(url.range(of: "postgres:")).upperBound

@@ -1,11 +1,11 @@
 import Foundation
 import Glibc
-import Testing
 import TestSupport
+import Testing
 
 /// SIGTERM, once and twice.
 @Suite(.serialized) struct ShutdownTests {
-    @Test func `under load nothing new begins, what had not begun is others' at once, and what runs ends`() async throws {
+    @Test func `under load nothing new begins, what waited is others' at once, and what runs ends`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let ledger = Ledger()

@@ -1,6 +1,6 @@
 import Glibc
-import Testing
 import TestSupport
+import Testing
 
 /// The signals that do not end a daemon.
 @Suite(.serialized) struct SignalTests {

@@ -1,7 +1,7 @@
 import Glibc
 import Postgres
-import Testing
 import TestSupport
+import Testing
 
 /// A daemon that is stopped for longer than the visibility timeout, and goes on as if nothing had been.
 @Suite(.serialized) struct StoppedTests {

@@ -50,11 +50,8 @@ final class Service: Sendable {
         settings.daemon = []
         settings.add(queue: isConfigured ? "work" : "Work!", handler: handler, workers: workers)
         try write(settings.text, to: machine.path("/etc/pgmqd/pgmqd.toml"))
-        let url = server.postgres.tcpURL ?? ""
-        try write(
-            url.replacing("/template_pgmq", with: "/\(database.name)"),
-            to: machine.path("/etc/pgmqd/secrets/database-url")
-        )
+        let url = URL(string: server.postgres.tcpURL ?? "")?.deletingLastPathComponent().appending(path: database.name)
+        try write(url?.absoluteString ?? "", to: machine.path("/etc/pgmqd/secrets/database-url"))
         _ = try await machine.run(["chown", "-R", "root:pgmqd", "/etc/pgmqd"])
         try await machine.systemctl("daemon-reload")
     }

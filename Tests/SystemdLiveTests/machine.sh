@@ -11,8 +11,8 @@ case "$1" in
         sh "$0" enter "$folder" </dev/null &
         child=$!
         read -r _ || true
+        # Without wait: Foundation starts this with signals blocked, SIGCHLD among them.
         kill -9 "$child"
-        wait "$child" || true
         for root in $groups; do
             [ -d "$root/$group" ] || continue
             # The processes of the namespace end with its PID 1, and a moment later their groups are empty.
@@ -50,6 +50,8 @@ case "$1" in
         mkdir /sys/fs/cgroup/systemd /sys/fs/cgroup/unified
         mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
         mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+        # As at a real boot; systemd leaves it undone in a container, and its credentials need it.
+        mount --make-rshared /
         # No other unit of the machine, and never its default target: that one would empty the machine's /tmp.
         export container=unshare SYSTEMD_UNIT_PATH="$folder/units"
         exec /lib/systemd/systemd --system --unit=live.target --log-target=journal --show-status=no

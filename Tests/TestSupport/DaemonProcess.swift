@@ -10,8 +10,9 @@ public final class DaemonProcess: Sendable {
 
     /// The folder of the built programs: this test's own.
     public static var programs: String {
+        if let named = ProcessInfo.processInfo.environment["PGMQD_BIN_DIR"] { return named }
         let me = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-        return ProcessInfo.processInfo.environment["PGMQD_BIN_DIR"] ?? URL(fileURLWithPath: me).deletingLastPathComponent().path
+        return URL(fileURLWithPath: me).deletingLastPathComponent().path
     }
 
     /// Starts `program run -c` a file with this text.

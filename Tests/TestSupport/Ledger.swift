@@ -29,8 +29,8 @@ public struct Ledger: Sendable {
         let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
         return text.split(separator: "\n").compactMap { line in
             let parts = line.split(separator: " ").map(String.init)
-            guard parts.count == 8, let id = Int64(parts[2]), let readCount = Int(parts[3]), let attempt = Int(parts[4]),
-                let pid = Int32(parts[5]), let time = UInt64(parts[6])
+            guard parts.count == 8, let id = Int64(parts[2]), let readCount = Int(parts[3]),
+                let attempt = Int(parts[4]), let pid = Int32(parts[5]), let time = UInt64(parts[6])
             else { return nil }
             return Entry(
                 event: parts[0],

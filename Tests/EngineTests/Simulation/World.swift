@@ -27,6 +27,8 @@ struct World {
     var actionsLeft: Int
     var isHealed = false
     var healedAt: Int64 = 0
+    /// When something was last open.
+    var endedAt: Int64 = 0
     /// Counts the server's lives.
     var epoch = 0
     var isServerUp = true
@@ -68,8 +70,11 @@ struct World {
             now = time
             eventCount += 1
             if isHealed {
-                if ledger.open == 0, now > healedAt + 3_000_000 { break }
-                if now > healedAt + Self.patience { ledger.fail("not at rest \(now - healedAt) µs after all was well") }
+                if ledger.open == 0, now > max(healedAt, endedAt) + 3_000_000, isAtRest { break }
+                if ledger.open > 0 { endedAt = now }
+                if now > healedAt + Self.patience {
+                    ledger.fail("not at rest \(now - healedAt) µs after all was well: \(states)")
+                }
             }
             if eventCount > Self.mostEvents { ledger.fail("a storm of events: something spins") }
             handle(event)
@@ -78,6 +83,17 @@ struct World {
         if ledger.violation == nil, !model.rows.isEmpty { ledger.fail("rows are left: \(model.rows)") }
         return ledger.violation
     }
+
+    /// With nothing to do, every daemon has let go of everything and sleeps.
+    private var isAtRest: Bool {
+        daemons.allSatisfy { daemon in
+            let snapshot = daemon.flow.snapshot(now: instant(now))
+            return daemon.isUp && snapshot.isAsleep && snapshot.waiting + snapshot.unsettled == 0
+                && snapshot.runs.isEmpty
+        }
+    }
+
+    private var states: [Snapshot] { daemons.map { $0.flow.snapshot(now: instant(now)) } }
 
     private mutating func handle(_ event: Event) {
         switch event {

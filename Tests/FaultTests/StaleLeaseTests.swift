@@ -1,0 +1,85 @@
+import Engine
+import PGMQWorker
+import TestSupport
+import Testing
+
+/// Leases of claims that the server has forgotten.
+@Suite(.serialized) struct StaleLeaseTests {
+    @Test func `a claim that a crash of the server took back settles and renews nothing`() async throws {
+        // The claim commits without waiting for the disk, and nothing else brings it there.
+        let server = try await TestServer(settings: ["wal_writer_delay": "10s", "autovacuum": "off"])
+        try await removing(server) {
+            let database = try await server.database()
+            try await database.createQueue("work")
+            try await database.send("work", ["{}", "{}", "{}"])
+            let stale = Port(database, queue: "work")
+            var leases: [Lease] = []
+            try await eventually("a claim is lost in a crash", within: .seconds(120)) {
+                try await database.sql("update pgmq.q_work set vt = now(), read_ct = 0, last_read_at = null")
+                leases = try await stale.claim()
+                await server.postgres.stop(.kill)
+                try await server.postgres.start()
+                return try await database.int("select sum(read_ct) from pgmq.q_work") == 0
+            }
+            #expect(leases.count == 3)
+            let owner = Port(database, queue: "work")
+            let owned = try await owner.claim()
+            // What a fence on these alone would take for one and the same.
+            #expect(owned.map(\.fence.messageID) == leases.map(\.fence.messageID))
+            #expect(owned.map(\.fence.readCount) == leases.map(\.fence.readCount))
+            try await expectNothing(of: stale, leases, database)
+            #expect(try await owner.renew(owned) == [.renewed, .renewed, .renewed])
+            #expect(try await owner.settle(owned, .done) == Set(owned.map(\.fence.messageID)))
+            #expect(try await database.count("work") == 0)
+        }
+    }
+
+    @Test func `a lease on an unlogged queue whose ids began again settles and renews nothing`() async throws {
+        let server = try await TestServer()
+        try await removing(server) {
+            let database = try await server.database()
+            try await database.createQueue("work", how: "create_unlogged")
+            try await database.send("work", ["{}", "{}"])
+            let stale = Port(database, queue: "work")
+            let leases = try await stale.claim()
+            await server.postgres.stop(.kill)
+            try await server.postgres.start()
+            #expect(try await database.count("work") == 0)
+            let ids = try await database.send("work", ["{}", "{}"])
+            #expect(ids == leases.map(\.fence.messageID))
+            // Nobody has the new ones, then somebody.
+            try await expectNothing(of: stale, leases, database)
+            let owner = Port(database, queue: "work")
+            let owned = try await owner.claim()
+            #expect(owned.map(\.fence.readCount) == leases.map(\.fence.readCount))
+            try await expectNothing(of: stale, leases, database)
+            #expect(try await owner.settle(owned, .done) == Set(ids))
+        }
+    }
+
+    /// No outcome of these leases, and no renewal, changes any row.
+    private func expectNothing(of port: Port, _ leases: [Lease], _ database: TestDatabase) async throws {
+        let rows = "select string_agg(q::text, ' ' order by msg_id) from pgmq.q_work q"
+        let before = try await database.text(rows)
+        let outcomes: [Outcome] = [
+            .done, .deadLetter(reason: "stale"), .retry(after: .zero, reason: "stale"), .snooze(.seconds(5)),
+            .released(after: .zero), .condemned(reason: "stale", after: .seconds(5)),
+        ]
+        for outcome in outcomes { #expect(try await port.settle(leases, outcome).isEmpty, "\(outcome)") }
+        #expect(try await port.renew(leases).allSatisfy { $0 == .lost })
+        #expect(try await database.text(rows) == before)
+        #expect(try await database.count("work_dlq") == 0)
+        #expect(try await database.int("select count(*) from pgmqd.journal where attempt is not null") == 0)
+    }
+}
+
+/// Removes the server afterwards, whatever happens.
+func removing(_ server: TestServer, _ body: () async throws -> Void) async throws {
+    do {
+        try await body()
+    } catch {
+        await server.remove()
+        throw error
+    }
+    await server.remove()
+}
