@@ -95,6 +95,8 @@ let package = Package(
             dependencies: ["Engine", "PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon", logging],
             swiftSettings: strict
         ),
+        .target(name: "QueueModel", dependencies: ["Engine"], path: "Tests/QueueModel", swiftSettings: strict),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "QueueModel"], swiftSettings: strict),
         .testTarget(name: "HandlersTests", dependencies: ["CSpawn", "Engine", "Handlers"], swiftSettings: strict),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", logging], swiftSettings: strict),
         .testTarget(

@@ -49,19 +49,23 @@ public final class PGMQQueue: Engine.Queue {
             } catch {
                 throw .refused(Problem.missing(deadLetter: error.name))
             }
+            if let suspect = exchange.begins { pipeline.append(statements.begin(suspect)) }
             if !exchange.lost.isEmpty { pipeline.append(statements.closeLost(exchange.lost)) }
             if exchange.settlements.contains(where: \.outcome.rings) {
                 pipeline.append(Statement("select pgmqd.ring($1)", [.text(self.name.folded)]))
             }
             if let claim = exchange.claim { pipeline.append(statements.claim(claim)) }
             // A claim may be lost by a crash where the fence notices; what it rides with may not.
-            let durable = exchange.settlements.isEmpty ? !statements.shape.hasLastReadAt : self.options.durable
+            let isClaimAlone = exchange.settlements.isEmpty && exchange.lost.isEmpty && exchange.begins == nil
+            let durable = isClaimAlone ? !statements.shape.hasLastReadAt : self.options.durable
             let sent = Instant.now
             let (rows, clock) = try await Self.call { () async throws(PostgresError) in
                 try await connection.transaction(pipeline, limits: self.database.limits(synchronousCommit: durable))
             }
+            var refused = Self.refused(exchange.settlements, rows[..<settles])
+            if let suspect = exchange.begins, rows[settles].count == 0 { refused.insert(suspect.fence) }
             return ExchangeResult(
-                refused: Self.refused(exchange.settlements, rows[..<settles]),
+                refused: refused,
                 claimed: exchange.claim == nil ? [] : rows.last.map(self.leases) ?? [],
                 clock: ServerTime.timestamp(clock),
                 sent: sent
@@ -75,11 +79,11 @@ public final class PGMQQueue: Engine.Queue {
             let (rows, _) = try await Self.call { () async throws(PostgresError) in
                 try await connection.transaction(statements.renew(fences), limits: self.database.limits())
             }
-            let renewed = Self.ids(rows[0])
-            let held = Self.ids(rows[1])
+            let renewed = Self.claims(rows[0])
+            let held = Self.claims(rows[1])
             let results = fences.map { fence -> Renewal in
-                if renewed.contains(fence.messageID) { return .renewed }
-                return held.contains(fence.messageID) ? .skipped : .lost
+                if renewed.contains(ClaimKey(fence)) { return .renewed }
+                return held.contains(ClaimKey(fence)) ? .skipped : .lost
             }
             return Renewals(results: results, sent: sent)
         }
@@ -206,14 +210,30 @@ public final class PGMQQueue: Engine.Queue {
 
     // MARK: - Rows
 
-    private static func ids(_ rows: Rows) -> Set<Int64> {
-        Set((0..<rows.count).map { rows.int($0, 0) })
+    /// One claim of a message: this process may hold two leases of one message, the older of them lost.
+    private struct ClaimKey: Hashable {
+        let messageID: Int64
+        let readCount: Int64
+
+        init(_ fence: Fence) {
+            messageID = fence.messageID
+            readCount = Int64(fence.readCount)
+        }
+
+        init(_ rows: Rows, _ row: Int) {
+            messageID = rows.int(row, 0)
+            readCount = rows.int(row, 1)
+        }
+    }
+
+    private static func claims(_ rows: Rows) -> Set<ClaimKey> {
+        Set((0..<rows.count).map { ClaimKey(rows, $0) })
     }
 
     private static func refused(_ settlements: [Settlement], _ rows: ArraySlice<Rows>) -> Set<Fence> {
         if rows.reduce(0, { $0 + $1.count }) == settlements.count { return [] }
-        let applied = rows.reduce(into: Set<Int64>()) { $0.formUnion(ids($1)) }
-        return Set(settlements.lazy.map(\.fence).filter { !applied.contains($0.messageID) })
+        let applied = rows.reduce(into: Set<ClaimKey>()) { $0.formUnion(claims($1)) }
+        return Set(settlements.lazy.map(\.fence).filter { !applied.contains(ClaimKey($0)) })
     }
 
     private func leases(_ rows: Rows) -> [Lease] {

@@ -2,7 +2,7 @@ import Engine
 import Postgres
 
 extension QueueStatements {
-    /// The statements that write these outcomes; each returns the `msg_id`s for which the fence held.
+    /// The statements that write these outcomes; each returns `msg_id` and `read_ct` where the fence held.
     ///
     /// - Throws: ``MissingDeadLetterQueue`` where one is needed and there is none.
     func settle(_ settlements: [Settlement]) throws(MissingDeadLetterQueue) -> [Statement] {
@@ -23,7 +23,7 @@ extension QueueStatements {
         let source = "unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)"
         let journaled = settlements.contains { $0.delivery.isJournaled }
         guard journaled || options.archives else {
-            return Statement("delete from \(shape.table) q using \(source) where \(fence) returning q.msg_id", leases)
+            return Statement("delete from \(shape.table) q using \(source) where \(fence) returning q.msg_id, q.read_ct", leases)
         }
         var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*)"]
         if options.archives {
@@ -42,7 +42,7 @@ extension QueueStatements {
             ctes.append(pruned(queue: "$4"))
             parameters.append(.text(queue.folded))
         }
-        return Statement("with \(ctes.joined(separator: ", ")) select msg_id from gone", parameters)
+        return Statement("with \(ctes.joined(separator: ", ")) select msg_id, read_ct from gone", parameters)
     }
 
     /// The journal of a message goes with it.
@@ -82,7 +82,7 @@ extension QueueStatements {
                     and (j.attempt <= m.attempt - 20
                         or (j.attempt is null and j.outcome <> 'condemned' and j.read_ct <= m.read_ct - 20))
             )
-            select msg_id from moved
+            select msg_id, read_ct from moved
             """,
             leaseArrays(settlements.map(\.fence)) + [
                 .ints(settlements.map { $0.outcome.delay.inMicroseconds }),
@@ -135,7 +135,7 @@ extension QueueStatements {
                     ))
                 from gone g order by g.msg_id
             ), \(pruned(queue: "$8"))
-            select msg_id from gone
+            select msg_id, read_ct from gone
             """,
             leaseArrays(settlements.map(\.fence)) + [
                 .texts(settlements.map { Reason.storable($0.outcome.reason) }),

@@ -37,14 +37,14 @@ struct QueueStatements: Sendable {
             returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt), p.former_vt, \(size),
                 case when \(size) <= $8 then p.body end, case when \(size) <= $8 then p.headers end,
                 case when q.read_ct > 1 then
-                    pgmqd.deliver($4, q.msg_id, q.enqueued_at, q.read_ct, $5, $6, $7) end
+                    pgmqd.deliver($4, q.msg_id, q.enqueued_at, q.read_ct, $5, $6, $7, $9::bigint::int) end
             """,
             [
                 .timestamp(ServerTime.microseconds(claim.floor ?? .distantPast)),
                 .int(Int64(claim.limit)),
                 .double(options.visibilityTimeout.inSeconds),
                 .text(queue.folded), .text(identity.daemon), .text(identity.host), .text(identity.version),
-                .int(Int64(options.maxMessageBytes)),
+                .int(Int64(options.maxMessageBytes)), .int(Int64(options.suspectedAfter)),
             ]
         )
     }
@@ -64,13 +64,13 @@ struct QueueStatements: Sendable {
                     order by q.msg_id for update of q skip locked
                 )
                 update \(shape.table) q set vt = greatest(q.vt, clock_timestamp() + make_interval(secs => $4))
-                from p where \(sameRow) returning q.msg_id
+                from p where \(sameRow) returning q.msg_id, q.read_ct
                 """,
                 leases + [.double(options.visibilityTimeout.inSeconds)]
             ),
             Statement(
                 """
-                select q.msg_id from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)
+                select q.msg_id, q.read_ct from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)
                 join \(shape.table) q on \(fence)
                 """,
                 leases
@@ -94,9 +94,30 @@ struct QueueStatements: Sendable {
             update pgmqd.journal j set outcome = 'lost', closed_at = clock_timestamp()
             from unnest($2::bigint[], $3::int[], $4::timestamptz[]) as l(msg_id, read_ct, enqueued_at)
             where j.queue = $1 and j.msg_id = l.msg_id and j.enqueued_at = l.enqueued_at and j.read_ct = l.read_ct
-                and j.outcome is null
+                and j.daemon = $5 and j.outcome is null
             """,
-            [.text(queue.folded)] + deliveryArrays(deliveries)
+            [.text(queue.folded)] + deliveryArrays(deliveries) + [.text(identity.daemon)]
+        )
+    }
+
+    /// Opens a suspect's row, where the fence holds; returns it then.
+    func begin(_ suspect: Delivery) -> Statement {
+        Statement(
+            """
+            with held as (
+                select q.msg_id, q.enqueued_at, q.read_ct from \(shape.table) q
+                join unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at) on \(fence)
+                for update of q
+            ), opened as (
+                insert into pgmqd.journal (queue, msg_id, enqueued_at, read_ct, daemon, host, version)
+                select $4, msg_id, enqueued_at, read_ct, $5, $6, $7 from held
+                on conflict do nothing
+            )
+            select msg_id from held
+            """,
+            leaseArrays([suspect.fence]) + [
+                .text(queue.folded), .text(identity.daemon), .text(identity.host), .text(identity.version),
+            ]
         )
     }
 
@@ -162,14 +183,18 @@ public struct QueueOptions: Sendable, Equatable {
     /// false: a settlement's commit returns before it is on the disk.
     public var durable: Bool
     public var deadLetter: QueueName
+    /// From this many open journal rows on a message is a suspect, whose row is opened when it begins.
+    public var suspectedAfter: Int
 
     public init(
         visibilityTimeout: Duration,
         maxMessageBytes: Int,
         archives: Bool,
         durable: Bool,
-        deadLetter: QueueName
+        deadLetter: QueueName,
+        suspectedAfter: Int = Int(Int32.max)
     ) {
+        self.suspectedAfter = suspectedAfter
         self.visibilityTimeout = visibilityTimeout
         self.maxMessageBytes = maxMessageBytes
         self.archives = archives

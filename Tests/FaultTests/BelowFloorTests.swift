@@ -80,14 +80,14 @@ import Testing
         let daemon = try await start(database, ledger)
         let feeder = Task {
             try await database.connected { connection in
+                let waiting = Statement("select count(*) from pgmq.q_work where vt <= clock_timestamp()")
                 let feed = Statement(
-                    """
-                    select count(*) from pgmq.send_batch('work', array(
-                        select '{"sleep":0.02}'::jsonb from generate_series(1, greatest(0, 300 - (
-                            select count(*) from pgmq.q_work where vt <= clock_timestamp())))))
-                    """
+                    #"select count(*) from pgmq.send_batch('work', array_fill('{"sleep":0.02}'::jsonb, array[20]))"#
                 )
-                while !Task.isCancelled { _ = try await connection.run([feed], deadline: .seconds(10)) }
+                while !Task.isCancelled {
+                    let isFull = try await connection.run([waiting], deadline: .seconds(10))[0].int(0, 0) > 300
+                    if !isFull { _ = try await connection.run([feed], deadline: .seconds(10)) }
+                }
             }
         }
         defer { feeder.cancel() }

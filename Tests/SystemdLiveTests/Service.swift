@@ -13,7 +13,7 @@ final class Service: Sendable {
     /// - Parameters:
     ///   - program: `pgmqd`, or `LedgerDaemon` for handlers written in Swift.
     ///   - gated: the program is not started before ``openGate()``.
-    ///   - configuration: of the queue `work`; nil for a configuration that is wrong.
+    ///   - isConfigured: false for a configuration with a mistake in it.
     init(
         program: String = "LedgerDaemon",
         handler: String = "{ swift = \"ledger\" }",
@@ -47,8 +47,8 @@ final class Service: Sendable {
             """
         try write(dropIn, to: "\(folder)/units/pgmqd.service.d/live.conf")
         var settings = Settings(url: "${credential:database-url}")
-        settings.daemon = []
-        settings.add(queue: isConfigured ? "work" : "Work!", handler: handler, workers: workers)
+        settings.daemon = isConfigured ? [] : ["worker = 8"]
+        settings.add(queue: "work", handler: handler, workers: workers)
         try write(settings.text, to: machine.path("/etc/pgmqd/pgmqd.toml"))
         let url = URL(string: server.postgres.tcpURL ?? "")?.deletingLastPathComponent().appending(path: database.name)
         try write(url?.absoluteString ?? "", to: machine.path("/etc/pgmqd/secrets/database-url"))

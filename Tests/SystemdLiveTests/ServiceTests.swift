@@ -86,7 +86,7 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
             #expect(try await service.property("ExecMainStatus") == "78")
             #expect(try await service.property("NRestarts") == "0")
             let log = try await service.log()
-            #expect(log.contains("/etc/pgmqd/pgmqd.toml"))
+            #expect(log.contains("/etc/pgmqd/pgmqd.toml:5"))
         }
     }
 

@@ -1,24 +1,31 @@
 -- Called for each claimed message that had been read before: opens its journal row, and tells what the journal knew
 -- until then. A function, so that claims of fresh messages plan and run nothing of it.
+--
+-- A message with this many open rows is suspected of killing its process. Its row is opened when it begins to run,
+-- alone: while it waits, somebody else's crash must not count against it.
 create function pgmqd.deliver(
-    queue text, msg_id bigint, enqueued_at timestamptz, read_ct int, daemon text, host text, version text
+    queue text, msg_id bigint, enqueued_at timestamptz, read_ct int, daemon text, host text, version text,
+    suspected_after int
 ) returns text language plpgsql as $$
 declare
     history text;
+    crashes bigint;
 begin
-    select pg_catalog.json_build_object(
+    select count(*) filter (where j.outcome is null), pg_catalog.json_build_object(
         'attempts', coalesce(max(j.attempt), 0),
         'crashes', count(*) filter (where j.outcome is null),
         'condemned', max(j.reason) filter (where j.outcome = 'condemned'),
         'lastReason', (pg_catalog.array_agg(j.reason order by j.read_ct desc) filter (where j.attempt is not null))[1]
     )
-    into history
+    into crashes, history
     from pgmqd.journal j
     where j.queue = $1 and j.msg_id = $2 and j.enqueued_at = $3;
 
-    insert into pgmqd.journal (queue, msg_id, enqueued_at, read_ct, daemon, host, version)
-    values ($1, $2, $3, $4, $5, $6, $7)
-    on conflict do nothing;
+    if crashes < $8 then
+        insert into pgmqd.journal (queue, msg_id, enqueued_at, read_ct, daemon, host, version)
+        values ($1, $2, $3, $4, $5, $6, $7)
+        on conflict do nothing;
+    end if;
 
     return history;
 end

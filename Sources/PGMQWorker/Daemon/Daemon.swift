@@ -139,7 +139,8 @@ extension QueueOptions {
             maxMessageBytes: queue.maxMessageBytes,
             archives: queue.onSuccess == .archive,
             durable: queue.durable,
-            deadLetter: QueueName(queue.deadLetter)
+            deadLetter: QueueName(queue.deadLetter),
+            suspectedAfter: queue.handler.runsInProcess ? max(1, queue.maxCrashes - 1) : Int(Int32.max)
         )
     }
 }
