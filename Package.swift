@@ -92,7 +92,9 @@ let package = Package(
         ),
         .testTarget(
             name: "FaultTests",
-            dependencies: ["Engine", "PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon", logging],
+            dependencies: [
+                "Engine", "PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon", logging,
+            ],
             swiftSettings: strict
         ),
         .target(name: "QueueModel", dependencies: ["Engine"], path: "Tests/QueueModel", swiftSettings: strict),

@@ -33,11 +33,18 @@ public struct Floor: Sendable {
     /// - Parameter mayRide: it would ride behind a settlement; then it is never a sweep.
     func claim(limit: Int, now: Instant, riding: Bool) -> Claim {
         guard let value else { return Claim(limit: limit, reach: .all, floor: nil) }
-        if !riding, !neverSweeps, let sweep = sweeps.last(where: { $0.due.map { $0 <= now } ?? true }) {
-            return below(sweep.depth, limit: limit)
-        }
+        if !riding, let sweep = dueSweep(now: now) { return below(sweep.depth, limit: limit) }
         let floor = isExclusive ? Timestamp(microseconds: value.microseconds + 1) : value
         return Claim(limit: limit, reach: .floor, floor: floor)
+    }
+
+    /// A claim must not ride now: while a queue is busy, every place that comes free would go to one that does.
+    func wantsSweep(now: Instant) -> Bool {
+        value != nil && dueSweep(now: now) != nil
+    }
+
+    private func dueSweep(now: Instant) -> Sweep? {
+        neverSweeps ? nil : sweeps.last { $0.due.map { $0 <= now } ?? true }
     }
 
     /// The sweep after a wake that found nothing, if its share of the time allows.

@@ -55,7 +55,7 @@ extension Flow {
 
     /// A claim that goes along with a settlement, if there is reason for one.
     private mutating func claim(riding: Bool, now: Instant) -> Claim? {
-        guard mayClaim(now: now), floor.value != nil,
+        guard mayClaim(now: now), floor.value != nil, !floor.wantsSweep(now: now),
             attention.step(now: now, interval: interval, riding: true) == .claim
         else { return nil }
         attention.began(.claim)

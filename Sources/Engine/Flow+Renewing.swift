@@ -11,7 +11,9 @@ extension Flow {
         var fences = runs.compactMap { run in
             run.flatMap { $0.cause != .leaseLost && $0.until <= horizon ? $0.lease.fence : nil }
         }
-        for waiting in ready where waiting.until <= horizon && waiting.until > now { fences.append(waiting.lease.fence) }
+        for waiting in ready where waiting.until <= horizon && waiting.until > now {
+            fences.append(waiting.lease.fence)
+        }
         if let suspect = caution.suspect { fences.append(suspect.fence) }
         self.renewAt = held - reserved > 0 || caution.isActive ? now + policy.visibilityTimeout / 3 : nil
         guard !fences.isEmpty else { return nil }
@@ -27,7 +29,9 @@ extension Flow {
         for (fence, result) in zip(fences, renewals.results) { answers[fence] = result }
         var cancelled: [Int] = []
         for index in runs.indices {
-            guard let run = runs[index], run.cause != .leaseLost, let answer = answers[run.lease.fence] else { continue }
+            guard let run = runs[index], run.cause != .leaseLost, let answer = answers[run.lease.fence] else {
+                continue
+            }
             switch answer {
             case .renewed:
                 runs[index]?.until = until

@@ -95,7 +95,12 @@ extension Flow {
                 settlement.mayHaveHappened = true
                 return settlement
             }
-            put(marked, after: tries == 1 ? .zero : grown(.milliseconds(20), times: tries, most: .seconds(1)), tries, now)
+            put(
+                marked,
+                after: tries == 1 ? .zero : grown(.milliseconds(20), times: tries, most: .seconds(1)),
+                tries,
+                now
+            )
         case .exhausted:
             put(settlements, after: grown(.milliseconds(500), times: tries, most: .seconds(10)), tries, now)
         case .busy(_, let smaller):

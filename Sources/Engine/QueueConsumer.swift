@@ -184,7 +184,10 @@ public final class QueueConsumer: Sendable {
             deadline = state.withLock { $0.stopDeadline } ?? deadline
         } while deadline + Self.flushAllowance > .now
         let abandoned = perform { flow, _ in flow.halt() }
-        logger.error("stopped with work left; its messages come back when their leases end", metadata: ["unsettled": "\(abandoned)"])
+        logger.error(
+            "stopped with work left; its messages come back when their leases end",
+            metadata: ["unsettled": "\(abandoned)"]
+        )
     }
 
     // MARK: - Workers

@@ -12,7 +12,12 @@ public final class Database: Sendable {
         public var callDeadline: Duration
         public var workConnections: Int
 
-        public init(url: String, listenURL: String? = nil, callDeadline: Duration = .seconds(2), workConnections: Int = 2) {
+        public init(
+            url: String,
+            listenURL: String? = nil,
+            callDeadline: Duration = .seconds(2),
+            workConnections: Int = 2
+        ) {
             self.url = url
             self.listenURL = listenURL
             self.callDeadline = callDeadline

@@ -20,7 +20,9 @@ public struct Grants: Sendable {
     }
 
     /// - Returns: the statements, with the names quoted by libpq.
-    public func statements(for queues: [(name: QueueName, options: QueueOptions)]) async throws(PostgresError) -> [String] {
+    public func statements(for queues: [(name: QueueName, options: QueueOptions)]) async throws(PostgresError)
+        -> [String]
+    {
         let role = try await connection.quote(identifier: role)
         var statements = Self.common(role: role)
         for (name, options) in queues {

@@ -27,7 +27,7 @@ final class Prober: Sendable {
             let probes = try await look([member] + others, database: database)
             for (other, probe) in zip(others, probes.dropFirst()) { other.onWake(.probed(probe)) }
             return probes[0]
-        } catch where error.kind == .server && !others.isEmpty {
+        } catch  where error.kind == .server && !others.isEmpty {
             // One of the others spoils it: a queue that was dropped, a right that was taken.
             sleepers.withLock { $0 = [member.queue: member] }
             return try await look([member], database: database)[0]

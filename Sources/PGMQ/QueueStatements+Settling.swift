@@ -23,7 +23,10 @@ extension QueueStatements {
         let source = "unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)"
         let journaled = settlements.contains { $0.delivery.isJournaled }
         guard journaled || options.archives else {
-            return Statement("delete from \(shape.table) q using \(source) where \(fence) returning q.msg_id, q.read_ct", leases)
+            return Statement(
+                "delete from \(shape.table) q using \(source) where \(fence) returning q.msg_id, q.read_ct",
+                leases
+            )
         }
         var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*)"]
         if options.archives {

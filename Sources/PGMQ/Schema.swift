@@ -40,7 +40,10 @@ public struct Schema: Sendable {
             deadline: Self.deadline
         )[0].bool(0, 0)
         guard exists else { return [] }
-        let rows = try await connection.run([Statement("select version from pgmqd.migration")], deadline: Self.deadline)[0]
+        let rows = try await connection.run(
+            [Statement("select version from pgmqd.migration")],
+            deadline: Self.deadline
+        )[0]
         return Set((0..<rows.count).map { Int(rows.int($0, 0)) })
     }
 
@@ -72,14 +75,20 @@ public struct Schema: Sendable {
             """
         )
         // The lock it takes stands behind every sender: it gives way rather than make them wait.
-        _ = try await connection.transaction([trigger], limits: Limits(deadline: .seconds(10), lockTimeout: .seconds(2)))
+        _ = try await connection.transaction(
+            [trigger],
+            limits: Limits(deadline: .seconds(10), lockTimeout: .seconds(2))
+        )
         return true
     }
 
     /// - Returns: false where the queue was there already.
     public func create(_ queue: QueueName) async throws(PostgresError) -> Bool {
         if try await exists(queue) { return false }
-        _ = try await connection.run([Statement("select pgmq.create($1)", [.text(queue.written)])], deadline: Self.deadline)
+        _ = try await connection.run(
+            [Statement("select pgmq.create($1)", [.text(queue.written)])],
+            deadline: Self.deadline
+        )
         return true
     }
 

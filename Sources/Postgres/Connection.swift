@@ -38,7 +38,11 @@ public actor Connection {
         onNotification: @escaping @Sendable (Notification) -> Void = { _ in }
     ) async throws(PostgresError) -> Connection {
         let executor = QueueExecutor(label: "postgres")
-        let handle = try await Handshake(queue: executor.queue).run(url: url, application: application, deadline: deadline)
+        let handle = try await Handshake(queue: executor.queue).run(
+            url: url,
+            application: application,
+            deadline: deadline
+        )
         let connection = Connection(handle: handle, executor: executor, onNotification: onNotification)
         await connection.start()
         return connection
@@ -202,7 +206,10 @@ public actor Connection {
 
     private func lost() {
         let message = socket.handle.errorMessage
-        close(call?.fatal ?? PostgresError(.connection, message: message.isEmpty ? "the server closed the connection" : message))
+        close(
+            call?.fatal
+                ?? PostgresError(.connection, message: message.isEmpty ? "the server closed the connection" : message)
+        )
     }
 
     @discardableResult

@@ -54,7 +54,10 @@ public final class Rows: @unchecked Sendable {
 
     public func text(_ row: Int, _ column: Int) -> String? {
         guard !isNull(row, column) else { return nil }
-        return String(decoding: UnsafeRawBufferPointer(start: value(row, column), count: length(row, column)), as: UTF8.self)
+        return String(
+            decoding: UnsafeRawBufferPointer(start: value(row, column), count: length(row, column)),
+            as: UTF8.self
+        )
     }
 
     private func length(_ row: Int, _ column: Int) -> Int {

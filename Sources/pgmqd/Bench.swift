@@ -28,7 +28,9 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "Connections of each contender.")
     var connections = 2
 
-    @Option(help: ArgumentHelp("One contender only, on a queue that exists: daemon, plain or bare.", visibility: .hidden))
+    @Option(
+        help: ArgumentHelp("One contender only, on a queue that exists: daemon, plain or bare.", visibility: .hidden)
+    )
     var only: String?
 
     @Option(help: ArgumentHelp("The scratch queue for --only.", visibility: .hidden))
@@ -44,7 +46,8 @@ struct Bench: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        guard messages > 0, (1...99).contains(rounds), (1...10_000).contains(batch), (1...16).contains(connections) else {
+        guard messages > 0, (1...99).contains(rounds), (1...10_000).contains(batch), (1...16).contains(connections)
+        else {
             throw ValidationError("--messages, --rounds, --batch and --connections must be positive and sensible")
         }
     }
@@ -101,9 +104,17 @@ struct Bench: AsyncParsableCommand {
         var plain: [DrainMeasurement] = []
         for round in 1...rounds {
             try await scratch.fill(messages)
-            daemon.append(try await Contender.daemon(batch: daemonBatch).drain(scratch, messages: messages, connections: connections))
+            daemon.append(
+                try await Contender.daemon(batch: daemonBatch).drain(
+                    scratch,
+                    messages: messages,
+                    connections: connections
+                )
+            )
             try await scratch.fill(messages)
-            plain.append(try await Contender.plain(batch: batch).drain(scratch, messages: messages, connections: connections))
+            plain.append(
+                try await Contender.plain(batch: batch).drain(scratch, messages: messages, connections: connections)
+            )
             Output.complain(
                 "round \(round): daemon \(Int(daemon[round - 1].rate))/s, plain client \(Int(plain[round - 1].rate))/s"
             )

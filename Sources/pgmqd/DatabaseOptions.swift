@@ -8,7 +8,10 @@ struct DatabaseOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "The configuration file that names the database.")
     var config: String = DaemonProgram.defaultPath
 
-    @Option(help: "A PostgreSQL connection string instead; also taken from PGMQD_DATABASE_URL. A password belongs in ~/.pgpass.")
+    @Option(
+        help:
+            "A PostgreSQL connection string instead; also taken from PGMQD_DATABASE_URL. A password belongs in ~/.pgpass."
+    )
     var database: String?
 
     /// Runs the closure with a connection, and closes it. Errors come out as ``Failure``.

@@ -16,7 +16,10 @@ struct Dev: AsyncParsableCommand {
             """
     )
 
-    @Option(name: .shortAndLong, help: "The configuration whose queues are created and worked. Without one there is only the server.")
+    @Option(
+        name: .shortAndLong,
+        help: "The configuration to create queues for and to work; without one there is only the server."
+    )
     var config: String?
 
     @Option(help: "The state folder.")

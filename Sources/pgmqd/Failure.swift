@@ -17,7 +17,10 @@ struct Failure: Error {
         case (.server, "42501"):
             Failure(message: "not permitted: \(error)", code: 77)
         case (.server, "3F000"), (.server, "42P01"):
-            Failure(message: "\(error); is PGMQ installed in this database, and does the queue exist? see `pgmqd queues`", code: 1)
+            Failure(
+                message: "\(error); is PGMQ installed in this database, and does the queue exist? see `pgmqd queues`",
+                code: 1
+            )
         case (.server, _):
             Failure(message: "\(error)", code: 1)
         }

@@ -17,7 +17,9 @@ public enum Contender: Sendable, Equatable {
     /// Works until this many messages are done.
     ///
     /// - Parameter skip: of the daemon's, how many are done before the clock starts.
-    public func drain(_ queue: ScratchQueue, messages: Int, connections: Int = 2, skip: Int = 0) async throws -> DrainMeasurement {
+    public func drain(_ queue: ScratchQueue, messages: Int, connections: Int = 2, skip: Int = 0) async throws
+        -> DrainMeasurement
+    {
         switch self {
         case .daemon(let batch):
             try await DaemonDrain(queue: queue, batch: batch, connections: connections, skip: skip)

@@ -27,7 +27,11 @@ struct DaemonDrain {
         await consuming.value
         serving.cancel()
         await serving.value
-        return DrainMeasurement(messages: done, seconds: elapsed, microsecondsOfOurs: spent / Double(max(1, done)) * 1e6)
+        return DrainMeasurement(
+            messages: done,
+            seconds: elapsed,
+            microsecondsOfOurs: spent / Double(max(1, done)) * 1e6
+        )
     }
 
     /// A daemon's parts, as `Daemon` puts them together, for this queue alone.

@@ -25,7 +25,8 @@ public struct WakeLatency: Sendable {
             let sorted = latencies.sorted()
             sends = sorted.count
             p50Milliseconds = sorted.isEmpty ? 0 : sorted[sorted.count / 2].inSeconds * 1000
-            p99Milliseconds = sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, sorted.count * 99 / 100)].inSeconds * 1000
+            p99Milliseconds =
+                sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, sorted.count * 99 / 100)].inSeconds * 1000
         }
     }
 
@@ -53,7 +54,10 @@ public struct WakeLatency: Sendable {
         _ = try await listener.run(
             [
                 Statement("listen \(channel)"),
-                Statement("select pg_advisory_lock_shared(hashtextextended('pgmqd:' || $1, 0))", [.text(queue.name.folded)]),
+                Statement(
+                    "select pg_advisory_lock_shared(hashtextextended('pgmqd:' || $1, 0))",
+                    [.text(queue.name.folded)]
+                ),
             ],
             deadline: .seconds(10)
         )

@@ -1,5 +1,5 @@
-import PGMQ
 import Engine
+import PGMQ
 import TOMLKit
 
 /// Reads one `[[queue]]`.

@@ -42,7 +42,8 @@ public struct HandlerRegistry: Sendable {
             }
         case .swift(let name):
             if let handler = handlers[name] { return handler }
-            let known = names.isEmpty ? "none is; Swift handlers need a program of their own" : names.joined(separator: ", ")
+            let known =
+                names.isEmpty ? "none is; Swift handlers need a program of their own" : names.joined(separator: ", ")
             throw .handler(queue: queue.name, reason: "no handler \"\(name)\" is registered in this program (\(known))")
         case .discard:
             return DiscardHandler()

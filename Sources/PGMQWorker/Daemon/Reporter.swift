@@ -94,9 +94,12 @@ final class Reporter: Service {
         for consumer in consumers {
             let pulse = consumer.pulse
             let turned = pulse.lastTurn.map { $0 >= asked - interval } ?? false
-            let atWork = pulse.busy == consumer.pumps && (isAway || pulse.busySince.map { .now - $0 < patience } ?? true)
+            let atWork =
+                pulse.busy == consumer.pumps && (isAway || pulse.busySince.map { .now - $0 < patience } ?? true)
             if !turned, !atWork { stuck.insert(consumer.name) }
-            if let since = pulse.renewingSince, !isAway, .now - since > patience { stuck.insert("\(consumer.name) renewal") }
+            if let since = pulse.renewingSince, !isAway, .now - since > patience {
+                stuck.insert("\(consumer.name) renewal")
+            }
         }
         if let turned = database.listenerTurned, !isAway, .now - turned > PGMQ.Database.listenerInterval + patience {
             if database.isListenerConnected { stuck.insert("listener") }
@@ -123,7 +126,9 @@ final class Reporter: Service {
         } else if let outage = database.availability.outage {
             parts.append("Waiting for PostgreSQL since \(outage.lasting.components.seconds) s: \(outage.reason)")
         } else {
-            parts.append("Processing \(running)/\(workers) in \(snapshots.count) queue\(snapshots.count == 1 ? "" : "s")")
+            parts.append(
+                "Processing \(running)/\(workers) in \(snapshots.count) queue\(snapshots.count == 1 ? "" : "s")"
+            )
         }
         let counters = snapshots.map(\.counters)
         parts.append("done \(counters.reduce(0) { $0 + $1.done })")
