@@ -99,6 +99,12 @@ let package = Package(
         ),
         .target(name: "QueueModel", dependencies: ["Engine"], path: "Tests/QueueModel", swiftSettings: strict),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "QueueModel"], swiftSettings: strict),
+        .testTarget(
+            name: "ModelTests",
+            dependencies: ["Engine", "PGMQ", "Postgres", "QueueModel", "TestSupport", logging],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HandlersTests", dependencies: ["CSpawn", "Engine", "Handlers"], swiftSettings: strict),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", logging], swiftSettings: strict),
         .testTarget(

@@ -7,6 +7,8 @@ public struct Floor: Sendable {
     public private(set) var value: Timestamp?
     /// The server's clock, and when it was told.
     private var lastClock: (time: Timestamp, heard: Instant)?
+    /// Since when claims ride although a sweep is due.
+    private var passedOverSince: Instant?
     private var sweeps: [Sweep] = [
         Sweep(depth: .seconds(1), every: .milliseconds(50)),
         Sweep(depth: .seconds(60), every: .seconds(1)),
@@ -38,9 +40,17 @@ public struct Floor: Sendable {
         return Claim(limit: limit, reach: .floor, floor: floor)
     }
 
-    /// A claim must not ride now: while a queue is busy, every place that comes free would go to one that does.
-    func wantsSweep(now: Instant) -> Bool {
-        value != nil && dueSweep(now: now) != nil
+    /// Whether a claim may ride now. Not for ever while a sweep is due: in a busy queue every place that comes free
+    /// goes to a claim that rides.
+    mutating func mayRide(now: Instant) -> Bool {
+        guard value != nil else { return false }
+        guard dueSweep(now: now) != nil else {
+            passedOverSince = nil
+            return true
+        }
+        let since = passedOverSince ?? now
+        passedOverSince = since
+        return now - since < sweeps[0].every
     }
 
     private func dueSweep(now: Instant) -> Sweep? {

@@ -55,7 +55,7 @@ extension Flow {
 
     /// A claim that goes along with a settlement, if there is reason for one.
     private mutating func claim(riding: Bool, now: Instant) -> Claim? {
-        guard mayClaim(now: now), floor.value != nil, !floor.wantsSweep(now: now),
+        guard mayClaim(now: now), floor.mayRide(now: now),
             attention.step(now: now, interval: interval, riding: true) == .claim
         else { return nil }
         attention.began(.claim)
@@ -193,6 +193,7 @@ extension Flow {
         // A claim still under way has opened rows that are not known here.
         guard let closePhantomsAt, closePhantomsAt <= now, !closingPhantoms, reserved == 0 else { return nil }
         closingPhantoms = true
+        closingSince = now
         return .closePhantoms(holding: heldDeliveries)
     }
 
@@ -204,7 +205,7 @@ extension Flow {
             return
         }
         hasPhantoms = false
-        if let phantomsUntil, now < phantomsUntil {
+        if let phantomsUntil, (closingSince ?? now) < phantomsUntil {
             closePhantomsAt = phantomsUntil
             self.phantomsUntil = nil
         } else {

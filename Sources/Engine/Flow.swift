@@ -76,6 +76,8 @@ public struct Flow: Sendable {
     /// Claims ended unknown: until then, ours that never arrived may still be committed.
     var phantomsUntil: Instant?
     var closingPhantoms = false
+    /// When that was sent: what it knows is no newer, however late its answer is heard.
+    var closingSince: Instant?
     var closePhantomsAt: Instant?
     /// The first closing has not succeeded: a claim would take a phantom for a crash.
     var hasPhantoms = false

@@ -24,14 +24,27 @@ public struct Schema: Sendable {
 
     /// - Returns: the versions applied now, none where all had been.
     public func migrate() async throws(PostgresError) -> [Int] {
+        try await exclusively { () async throws(PostgresError) in
+            let applied = try await appliedVersions()
+            let missing = Migration.all.filter { !applied.contains($0.version) }
+            for migration in missing {
+                _ = try await connection.script(migration.sql + Self.record(migration), deadline: Self.deadline)
+            }
+            return missing.map(\.version)
+        }
+    }
+
+    /// Runs the closure while nobody else in the database migrates, nor makes queues as part of it. May be nested.
+    public func exclusively<R>(_ body: () async throws(PostgresError) -> R) async throws(PostgresError) -> R {
         _ = try await connection.run([Statement("select pg_advisory_lock(\(Self.lockKey))")], deadline: Self.deadline)
-        let applied = try await appliedVersions()
-        let missing = Migration.all.filter { !applied.contains($0.version) }
-        for migration in missing {
-            _ = try await connection.script(migration.sql + Self.record(migration), deadline: Self.deadline)
+        let result: Result<R, PostgresError>
+        do throws(PostgresError) {
+            result = .success(try await body())
+        } catch {
+            result = .failure(error)
         }
         _ = try await connection.run([Statement("select pg_advisory_unlock(\(Self.lockKey))")], deadline: Self.deadline)
-        return missing.map(\.version)
+        return try result.get()
     }
 
     private func appliedVersions() async throws(PostgresError) -> Set<Int> {

@@ -49,15 +49,22 @@ import Testing
         var daemons = try await Workers.start(3, settings, ledger)
         var ids: [Int64] = []
         var dead: Set<Int32> = []
-        for round in 0..<3 {
-            ids += try await database.send("work", Array(repeating: #"{"sleep": 0.002}"#, count: 2000))
-            let victim = daemons.removeFirst()
-            try await eventually("the victim is at work") {
-                ledger.starts.filter { $0.pid == victim.pid }.count > 100
+        for _ in 0..<3 {
+            let fresh = try await database.send("work", Array(repeating: #"{"sleep": 0.01}"#, count: 2000))
+            ids += fresh
+            var victim: Int?
+            try await eventually("one of them is well at work") {
+                let runs = ledger.history().filter { $0.id >= fresh[0] }
+                victim = daemons.firstIndex { daemon in
+                    let own = runs.filter { $0.pid == daemon.pid }
+                    return own.count > 100 && own.contains { $0.end == nil }
+                }
+                return victim != nil
             }
-            victim.signal(SIGKILL)
-            dead.insert(victim.pid)
-            #expect(try await victim.exit() == -SIGKILL, "round \(round)")
+            let daemon = daemons.remove(at: try #require(victim))
+            daemon.signal(SIGKILL)
+            dead.insert(daemon.pid)
+            #expect(try await daemon.exit() == -SIGKILL)
             daemons.append(try await Workers.start(settings, ledger))
         }
         try await database.emptied("work")

@@ -14,8 +14,9 @@ import Testing
         let settings = Settings(database, queue: "work", workers: 2, visibilityTimeout: "10m")
         let daemon = try await Workers.start(settings, ledger)
         // Quick ones first: they make the daemon claim ahead.
-        let quick = try await database.send("work", Array(repeating: "{}", count: 5000))
-        let slow = try await database.send("work", Array(repeating: #"{"sleep": 2}"#, count: 100))
+        let bodies = Array(repeating: "{}", count: 5000) + Array(repeating: #"{"sleep": 2}"#, count: 100)
+        let ids = try await database.send("work", bodies)
+        let (quick, slow) = (ids.prefix(5000), ids.suffix(100))
         try await eventually("two slow ones run, and others are held that have not begun") {
             let running = ledger.starts.filter { slow.contains($0.id) }.count == 2
             let held = try await database.int("select count(*) from pgmq.q_work where vt > clock_timestamp()")

@@ -14,24 +14,49 @@ public struct MessageKey: Sendable, Hashable {
 /// One delivery's row.
 public struct JournalRow: Sendable {
     public let readCount: Int32
-    public var owner: Int
-    public var isOpen: Bool
-    public var attempt: Attempt?
-    public var condemned: String?
-    public var openedAt: Timestamp
+    public let owner: Int
+    public let openedAt: Timestamp
+    /// As the server's journal writes it; nil: open.
+    public internal(set) var outcome: String?
+    public internal(set) var attempt: Attempt?
+    public internal(set) var reason: String?
+
+    public var isOpen: Bool { outcome == nil }
 }
 
 /// The journal of deliveries and failed attempts. Rows are unique on message and read count.
 public struct Journal: Sendable {
     enum Change: Sendable {
         case open(MessageKey, readCount: Int32, owner: Int, at: Timestamp)
-        case close(MessageKey, readCount: Int32, owner: Int?)
-        case record(MessageKey, readCount: Int32, owner: Int, Attempt?, condemned: String?)
+        /// Without an outcome, and by its own daemon alone.
+        case close(MessageKey, readCount: Int32, owner: Int, as: String)
+        /// Whatever the row said before.
+        case record(MessageKey, readCount: Int32, owner: Int, outcome: String, Attempt?, reason: String?)
         case prune(MessageKey)
+
+        var key: MessageKey {
+            switch self {
+            case .open(let key, _, _, _), .close(let key, _, _, _), .record(let key, _, _, _, _, _), .prune(let key):
+                key
+            }
+        }
     }
+
+    /// Of a message that fails for ever only the last attempts are kept.
+    static let keptAttempts: Int32 = 20
 
     public private(set) var rows: [MessageKey: [JournalRow]] = [:]
     var insertsAlways = false
+
+    /// - Parameter changes: of the same transaction, and not yet applied.
+    func history(of key: MessageKey, after changes: [Change]) -> History {
+        let changes = changes.filter { $0.key == key }
+        if changes.isEmpty { return history(of: key) }
+        var later = Journal()
+        later.rows[key] = rows[key]
+        for change in changes { later.apply(change) }
+        return later.history(of: key)
+    }
 
     public func history(of key: MessageKey) -> History {
         guard let rows = rows[key] else { return .none }
@@ -43,7 +68,7 @@ public struct Journal: Sendable {
                 history.attempts = attempt.number
                 history.lastReason = attempt.reason
             }
-            if let condemned = row.condemned { history.condemned = condemned }
+            if row.outcome == "condemned" { history.condemned = row.reason }
         }
         return history
     }
@@ -52,33 +77,27 @@ public struct Journal: Sendable {
         switch change {
         case .open(let key, let readCount, let owner, let time):
             guard !(rows[key]?.contains { $0.readCount == readCount } ?? false) else { return }
-            rows[key, default: []].append(
-                JournalRow(readCount: readCount, owner: owner, isOpen: true, openedAt: time)
-            )
-        case .close(let key, let readCount, let owner):
+            rows[key, default: []].append(JournalRow(readCount: readCount, owner: owner, openedAt: time))
+        case .close(let key, let readCount, let owner, let word):
             update(key, readCount: readCount) { row in
-                if owner == nil || row.owner == owner { row.isOpen = false }
+                if row.owner == owner, row.isOpen { row.outcome = word }
             }
-        case .record(let key, let readCount, let owner, let attempt, let condemned):
+        case .record(let key, let readCount, let owner, let outcome, let attempt, let reason):
             let stands = rows[key]?.contains { $0.readCount == readCount } ?? false
             if !stands || insertsAlways {
-                rows[key, default: []].append(
-                    JournalRow(
-                        readCount: readCount,
-                        owner: owner,
-                        isOpen: false,
-                        attempt: attempt,
-                        condemned: condemned,
-                        openedAt: .distantPast
-                    )
-                )
+                var row = JournalRow(readCount: readCount, owner: owner, openedAt: .distantPast)
+                row.outcome = outcome
+                row.attempt = attempt
+                row.reason = reason
+                rows[key, default: []].append(row)
             } else {
                 update(key, readCount: readCount) { row in
-                    row.isOpen = false
+                    row.outcome = outcome
                     row.attempt = attempt
-                    row.condemned = condemned
+                    row.reason = reason
                 }
             }
+            if readCount > Self.keptAttempts { trim(key, readCount: readCount, attempt: attempt?.number) }
         case .prune(let key):
             rows[key] = nil
         }
@@ -87,6 +106,16 @@ public struct Journal: Sendable {
     /// A claim that a crash of the server lost takes its row along.
     mutating func remove(_ key: MessageKey, readCount: Int32) {
         rows[key]?.removeAll { $0.readCount == readCount }
+    }
+
+    private mutating func trim(_ key: MessageKey, readCount: Int32, attempt: Int?) {
+        rows[key]?.removeAll { row in
+            if let number = row.attempt?.number {
+                number <= (attempt ?? 0) - Int(Self.keptAttempts)
+            } else {
+                !row.isOpen && row.outcome != "condemned" && row.readCount <= readCount - Self.keptAttempts
+            }
+        }
     }
 
     private mutating func update(_ key: MessageKey, readCount: Int32, _ body: (inout JournalRow) -> Void) {
@@ -103,7 +132,7 @@ public struct Journal: Sendable {
                     $0.fence.messageID == key.id && $0.enqueuedAt == key.enqueuedAt
                         && $0.fence.readCount == row.readCount
                 }
-                if !isHeld { changes.append(.close(key, readCount: row.readCount, owner: daemon)) }
+                if !isHeld { changes.append(.close(key, readCount: row.readCount, owner: daemon, as: "phantom")) }
             }
         }
         return changes

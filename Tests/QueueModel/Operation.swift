@@ -17,6 +17,15 @@ public enum Operation: Sendable {
     case delete(id: Int64)
     /// `select … for update` by somebody who then dawdles.
     case lock(limit: Int)
+
+    /// Whether its transaction locks the table as writers do.
+    var writes: Bool {
+        switch self {
+        case .send, .renew, .read, .setVT, .delete: true
+        case .exchange(let exchange, _): exchange.claim != nil || !exchange.settlements.isEmpty
+        case .closePhantoms, .probe, .lock: false
+        }
+    }
 }
 
 public enum Answer: Sendable {

@@ -2,6 +2,7 @@ import Engine
 
 extension QueueModel {
     mutating func execute(_ operation: Operation, now: Timestamp, in pending: inout Pending, id: Int) -> Answer {
+        pending.isWriter = operation.writes
         switch operation {
         case .send(let bodies, let delay):
             return send(bodies, vt: now.advanced(by: delay), now: now, in: &pending, id: id)
@@ -10,17 +11,21 @@ extension QueueModel {
                 return .locked
             }
             for delivery in exchange.lost {
-                pending.journal.append(.close(delivery.key, readCount: delivery.fence.readCount, owner: daemon))
+                pending.journal.append(
+                    .close(delivery.key, readCount: delivery.fence.readCount, owner: daemon, as: "lost")
+                )
             }
-            if let delivery = exchange.begins, !begin(delivery, daemon: daemon, now: now, in: &pending) {
-                refused.insert(delivery.fence)
+            if let delivery = exchange.begins {
+                guard let begins = begin(delivery, daemon: daemon, now: now, in: &pending) else { return .locked }
+                if !begins { refused.insert(delivery.fence) }
             }
             // A claim that rides is as durable as what it rides behind.
-            pending.isDurable = !settings.hasLastReadAt || !exchange.settlements.isEmpty || !exchange.lost.isEmpty
+            pending.isDurable =
+                !settings.hasLastReadAt || !exchange.settlements.isEmpty || !exchange.lost.isEmpty
+                || exchange.begins != nil
             let claimed = exchange.claim.map { claim($0, daemon: daemon, now: now, in: &pending, id: id) } ?? []
             return .exchanged(refused: refused, claimed: claimed)
         case .renew(let fences):
-            pending.isDurable = false
             return .renewed(fences.map { renew($0, now: now, in: &pending, id: id) })
         case .closePhantoms(let daemon, let holding):
             pending.journal = journal.phantoms(of: daemon, holding: holding)
@@ -28,7 +33,7 @@ extension QueueModel {
         case .probe:
             return .probed(probe(now: now))
         case .read(let limit, let timeout):
-            let found = visible(from: nil, now: now, limit: limit)
+            let found = visible(from: nil, now: now, limit: limit, byID: true)
             for index in found {
                 guard var version = rows[index].committed else { continue }
                 version.readCount += 1
@@ -84,14 +89,14 @@ extension QueueModel {
 
     // MARK: - Claiming
 
-    /// What a claim finds, in the order of `vt`; locked rows are skipped.
-    private func visible(from floor: Timestamp?, now: Timestamp, limit: Int) -> [Int] {
+    /// What a claim finds, in the order of `vt`; locked rows are skipped. `pgmq.read` goes by their ids.
+    private func visible(from floor: Timestamp?, now: Timestamp, limit: Int, byID: Bool = false) -> [Int] {
         var found: [(vt: Timestamp, index: Int)] = []
         for index in rows.indices where rows[index].lockedBy == 0 {
             guard let vt = rows[index].committed?.vt, vt <= now, floor.map({ $0 <= vt }) ?? true else { continue }
             found.append((vt, index))
         }
-        found.sort { $0.vt != $1.vt ? $0.vt < $1.vt : $0.index < $1.index }
+        if !byID { found.sort { $0.vt != $1.vt ? $0.vt < $1.vt : $0.index < $1.index } }
         return found.prefix(limit).map(\.index)
     }
 
@@ -102,7 +107,8 @@ extension QueueModel {
         in pending: inout Pending,
         id: Int
     ) -> [Lease] {
-        visible(from: claim.floor, now: now, limit: claim.limit).compactMap { index in
+        let earlier = pending.journal
+        return visible(from: claim.floor, now: now, limit: claim.limit).compactMap { index in
             let row = rows[index]
             guard let former = row.committed else { return nil }
             let vt = now.advanced(by: settings.visibilityTimeout)
@@ -115,7 +121,7 @@ extension QueueModel {
                 headers: nil,
                 size: row.body.count,
                 isOversized: isOversized,
-                history: former.readCount > 0 ? journal.history(of: key) : .none,
+                history: former.readCount > 0 ? journal.history(of: key, after: earlier) : .none,
                 formerVT: former.vt
             )
             change(index, .update(row.id, version), in: &pending, id: id)
@@ -128,10 +134,13 @@ extension QueueModel {
     }
 
     /// Opens a suspect's row.
-    private func begin(_ delivery: Delivery, daemon: Int, now: Timestamp, in pending: inout Pending) -> Bool {
+    ///
+    /// - Returns: whether the fence holds; nil: the row is locked.
+    private func begin(_ delivery: Delivery, daemon: Int, now: Timestamp, in pending: inout Pending) -> Bool? {
         guard let row = row(delivery.fence.messageID), let version = row.committed,
             holds(delivery.fence, row, version)
         else { return false }
+        guard row.lockedBy == 0 else { return nil }
         pending.journal.append(.open(delivery.key, readCount: delivery.fence.readCount, owner: daemon, at: now))
         return true
     }
@@ -149,7 +158,7 @@ extension QueueModel {
         return Probe(
             hasVisible: hasVisible,
             nextDue: next.map { .microseconds($0.microseconds - now.microseconds) },
-            hasWriters: pending.values.contains { !$0.changes.isEmpty }
+            hasWriters: pending.values.contains(where: \.isWriter)
         )
     }
 
@@ -213,23 +222,25 @@ extension QueueModel {
             change(index, .delete(message), in: &pending, id: id)
             pending.journal.append(.prune(key))
         case .deadLetter(let reason):
-            let attempts = journal.history(of: key).attempts + (settlement.attempt == nil ? 0 : 1)
+            let earlier = journal.rows[key]?.count { $0.attempt != nil && $0.readCount < readCount } ?? 0
+            let attempts = earlier + (settlement.attempt == nil ? 0 : 1)
             pending.deadLetters.append(DeadLetter(body: rows[index].body, reason: reason, attempts: attempts))
             change(index, .delete(message), in: &pending, id: id)
             pending.journal.append(.prune(key))
-        case .retry(let delay, _):
+        case .retry(let delay, _), .snooze(let delay), .released(let delay), .condemned(_, let delay):
             change(index, later(delay), in: &pending, id: id)
+            let word = settlement.word
+            guard readCount > 1 || settlement.attempt != nil || word == "condemned" else { return }
             pending.journal.append(
-                .record(key, readCount: readCount, owner: daemon, settlement.attempt, condemned: nil)
+                .record(
+                    key,
+                    readCount: readCount,
+                    owner: daemon,
+                    outcome: word,
+                    settlement.attempt,
+                    reason: settlement.reason
+                )
             )
-        case .condemned(let reason, let delay):
-            change(index, later(delay), in: &pending, id: id)
-            pending.journal.append(
-                .record(key, readCount: readCount, owner: daemon, settlement.attempt, condemned: reason)
-            )
-        case .snooze(let delay), .released(let delay):
-            change(index, later(delay), in: &pending, id: id)
-            pending.journal.append(.close(key, readCount: readCount, owner: nil))
         }
     }
 
@@ -247,5 +258,27 @@ extension QueueModel {
         )
         change(index, .update(fence.messageID, version), in: &pending, id: id)
         return .renewed
+    }
+}
+
+extension Settlement {
+    /// The outcome as the journal writes it.
+    fileprivate var word: String {
+        switch outcome {
+        case .condemned: "condemned"
+        case .done: "done"
+        case .deadLetter: "dead_letter"
+        case .retry: attempt?.kind.rawValue ?? "retry"
+        case .snooze: attempt?.kind.rawValue ?? "snooze"
+        case .released: attempt?.kind.rawValue ?? "released"
+        }
+    }
+
+    fileprivate var reason: String? {
+        if let attempt { return attempt.reason }
+        return switch outcome {
+        case .retry(_, let reason), .deadLetter(let reason), .condemned(let reason, _): reason
+        case .done, .snooze, .released: nil
+        }
     }
 }

@@ -37,11 +37,17 @@ public struct QueueModel: Sendable {
         public var readCount: Int32
         public var readAt: Timestamp
         public var vt: Timestamp
+
+        public init(readCount: Int32, readAt: Timestamp, vt: Timestamp) {
+            self.readCount = readCount
+            self.readAt = readAt
+            self.vt = vt
+        }
     }
 
     public struct Row: Sendable {
         public let id: Int64
-        public let enqueuedAt: Timestamp
+        public internal(set) var enqueuedAt: Timestamp
         public let body: [UInt8]
         /// nil until the sender commits.
         public internal(set) var committed: Version?
@@ -68,6 +74,8 @@ public struct QueueModel: Sendable {
         var deadLetters: [DeadLetter] = []
         var facts: [Fact] = []
         var isDurable = true
+        /// It holds the lock that writers of the table take, whether or not it found a row to write.
+        var isWriter = false
     }
 
     /// What a crash takes back of a transaction that was not yet on disk.
@@ -197,6 +205,15 @@ public struct QueueModel: Sendable {
             if rows[middle].id < id { low = middle + 1 } else { high = middle }
         }
         return low < rows.count && rows[low].id == id ? low : nil
+    }
+
+    /// Takes over the moments that a real server put down, which are a little later than those it was asked at: what
+    /// follows can then be compared exactly.
+    public mutating func adopt(_ id: Int64, enqueuedAt: Timestamp, _ version: Version) {
+        withRow(id) { row in
+            row.enqueuedAt = enqueuedAt
+            row.committed = version
+        }
     }
 
     private mutating func withRow(_ id: Int64, _ body: (inout Row) -> Void) {

@@ -227,19 +227,20 @@ class Demo:
             self.server.stop()
 
     def where_to_look(self):
+        places = [
+            (self.path("ledger.jsonl"), "what the handlers wrote"),
+            (self.path("daemon-A.log"), "what a daemon said; also daemon-B.log and daemon-C.log"),
+            ("deploy/demo.d/pgmqd.toml", "the configuration, and beside it the handler: begin your own with them"),
+        ]
         shown = os.path.relpath(self.pgmqd)
-        self.screen.say(
-            f"""
-Where to look next:
-  {self.path('ledger.jsonl')}          what the handlers wrote
-  {self.path('daemon-A.log')}          what a daemon says; also daemon-B.log, daemon-C.log
-  deploy/demo.d/pgmqd.toml, handle            the configuration and the handler: begin your own from them
-  {shown} dev --server-only --state {self.path('postgres')}
-      brings the database back; then, in another terminal:
-  {shown} queues
-  {shown} dlq list {QUEUE}
-  {shown} dlq show {QUEUE} 1"""
-        )
+        width = max(len(path) for path, _ in places)
+        self.screen.say("\nWhere to look next:")
+        for path, what in places:
+            self.screen.say(f"  {path:<{width}}  {what}")
+        self.screen.say(f"  {shown} dev --server-only --state {self.path('postgres')}")
+        self.screen.say("  brings the database back; then, in another terminal:")
+        for command in ("queues", f"dlq list {QUEUE}", f"dlq show {QUEUE} 1", "--help"):
+            self.screen.say(f"  {shown} {command}")
 
 
 def main():

@@ -101,7 +101,7 @@ class Reconciliation:
             row("sent", len(self.sent), ""),
             row("done", len(self.done), f"{size / 1e6:.1f} MB read and compared once more: {self.counted(types)}"),
             row("retried", len(self.retried), f"runs after a failed one: {self.counted(self.retries())}"),
-            row("redelivered", len(self.redelivered), f"held by daemon {self.killed} at its end, {begun} in a handler"),
+            row("redelivered", len(self.redelivered), f"held by daemon {self.killed} at its end, {begun} of them begun"),
             row("done twice", len(self.twice), "complete, but killed before that was settled"),
             row("dead-lettered", len(self.letters), "each with its reason:"),
         ]

@@ -3,7 +3,8 @@ import Engine
 /// Runs a program for each message: the body on standard input, what else is known in the environment.
 ///
 /// The program gets no shell, none of the daemon's descriptors, and a process group of its own. Whatever it leaves
-/// behind there is killed when it ends; and all of it when the daemon dies, however that happens.
+/// behind there is killed when it ends. It is killed itself when the daemon dies, however that happens; what it had
+/// started by then is ended by systemd with the unit, and outside systemd by nobody.
 ///
 /// | how it ends | what that means |
 /// | --- | --- |

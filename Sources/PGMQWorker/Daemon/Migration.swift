@@ -13,6 +13,10 @@ public struct Migration: Sendable {
 
     /// - Returns: a line for each thing that was done, or is left to be done by hand.
     public func run(_ queues: [QueueConfiguration]) async throws(PostgresError) -> [String] {
+        try await schema.exclusively { () async throws(PostgresError) in try await prepare(queues) }
+    }
+
+    private func prepare(_ queues: [QueueConfiguration]) async throws(PostgresError) -> [String] {
         var lines: [String] = []
         for version in try await schema.migrate() { lines.append("schema pgmqd: migration \(version) applied") }
         for queue in queues {
