@@ -2,7 +2,7 @@ import Engine
 import Postgres
 
 extension QueueStatements {
-    /// The statements that write these outcomes; each returns `msg_id` and `read_ct` where the fence held.
+    /// The statements that write these outcomes; each returns the fence where it held.
     ///
     /// - Throws: ``MissingDeadLetterQueue`` where one is needed and there is none.
     func settle(_ settlements: [Settlement]) throws(MissingDeadLetterQueue) -> [Statement] {

@@ -32,7 +32,7 @@ import Testing
         while !isBetween {
             try await eventually("it waits") { try await !busy(since: "clock_timestamp() - interval '30 ms'") }
             daemon.signal(SIGSTOP)
-            let stopped = try await database.text("select clock_timestamp() - interval '30 ms'") ?? ""
+            let stopped = try await database.text("select (clock_timestamp() - interval '30 ms')::text") ?? ""
             try await eventually("whatever was on its way has come") {
                 try await database.int(
                     "select (clock_timestamp() > '\(stopped)'::timestamptz + interval '200 ms')::int"

@@ -54,7 +54,8 @@ import Testing
         #expect(try await database.text("select headers->'x-pgmqd'->>'reason' from pgmq.q_work_dlq") == "no use")
     }
 
-    @Test func `reasons that are not UTF-8 and headers that are JSON null are dead-lettered like others`() async throws {
+    @Test func `reasons that are not UTF-8 and headers that are JSON null are dead-lettered like others`() async throws
+    {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let runs = FileManager.default.temporaryDirectory.path + "/pgmqd-runs-\(UUID().uuidString.prefix(8))"

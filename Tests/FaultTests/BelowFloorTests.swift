@@ -5,7 +5,7 @@ import Testing
 /// Messages that appear below what a busy daemon has claimed up to.
 @Suite(.serialized) struct BelowFloorTests {
     @Test func `a message whose producer commits late is found while others wait`() async throws {
-        try await whileBusy { database, ledger, hasPassed in
+        try await whileBusy { database, hasPassed in
             let id = try await database.connected { connection in
                 _ = try await connection.run([Statement("begin")], deadline: .seconds(10))
                 let send = Statement("select * from pgmq.send('work', '{}')")
@@ -19,7 +19,7 @@ import Testing
     }
 
     @Test func `a message whose claim by another client is rolled back is found while others wait`() async throws {
-        try await whileBusy { database, ledger, hasPassed in
+        try await whileBusy { database, hasPassed in
             try await database.connected { connection in
                 _ = try await connection.run([Statement("begin")], deadline: .seconds(10))
                 var ids: [Int64] = []
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test func `a message sent with a time in the past is found while others wait`() async throws {
-        try await whileBusy { database, ledger, hasPassed in
+        try await whileBusy { database, hasPassed in
             try await hasPassed()
             let send = "select * from pgmq.send('work', '{}'::jsonb, clock_timestamp() - interval '20 seconds')"
             return [Int64(try await database.int(send))]
@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func `a delayed message that another client sets into the past is found while others wait`() async throws {
-        try await whileBusy { database, ledger, hasPassed in
+        try await whileBusy { database, hasPassed in
             let id = try await database.send("work", ["{}"], delay: .seconds(3600))[0]
             try await hasPassed()
             try await database.sql("select pgmq.set_vt('work', \(id), -20)")
@@ -71,7 +71,7 @@ import Testing
     /// Keeps messages waiting all the time until the handler has begun those that `body` hid; the daemon must not
     /// wait for a quiet moment to find them.
     private func whileBusy(
-        _ body: (TestDatabase, Ledger, _ hasPassed: () async throws -> Void) async throws -> [Int64]
+        _ body: (TestDatabase, _ hasPassed: () async throws -> Void) async throws -> [Int64]
     ) async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
@@ -92,7 +92,7 @@ import Testing
         }
         defer { feeder.cancel() }
         try await eventually("it is at work") { ledger.starts.count > 100 }
-        let hidden = try await body(database, ledger) {
+        let hidden = try await body(database) {
             let known = ledger.starts.count
             try await eventually("later ones are begun") { ledger.starts.count > known + 600 }
         }

@@ -87,7 +87,7 @@ import Testing
                 return try await database.count("work") == 0
             }
         }
-        #expect(samples > 1000)
+        #expect(samples > 200)
         #expect(idle == 0)
         #expect(try await daemon.stop() == 0)
         #expect(try await database.count("work_dlq") == 500)
