@@ -243,7 +243,7 @@ struct Attention: Sendable {
     }
 }
 
-func earliest(_ a: Instant?, _ b: Instant?) -> Instant? {
+package func earliest(_ a: Instant?, _ b: Instant?) -> Instant? {
     guard let a else { return b }
     guard let b else { return a }
     return min(a, b)

@@ -5,6 +5,8 @@
 /// found by sweeps, graded and held to a share of the time.
 public struct Floor: Sendable {
     public private(set) var value: Timestamp?
+    /// What it was before it was dropped: for when a claim without any takes too long.
+    private var former: Timestamp?
     /// The server's clock, and when it was told.
     private var lastClock: (time: Timestamp, heard: Instant)?
     /// Since when claims ride although a sweep is due.
@@ -65,7 +67,8 @@ public struct Floor: Sendable {
 
     private func below(_ depth: Duration, limit: Int) -> Claim {
         guard let value else { return Claim(limit: limit, reach: .all, floor: nil) }
-        let floor = Timestamp(microseconds: value.microseconds - depth.inMicroseconds)
+        let (lower, overflow) = value.microseconds.subtractingReportingOverflow(depth.inMicroseconds)
+        let floor = Timestamp(microseconds: overflow ? .min : lower)
         return Claim(limit: limit, reach: .below(depth), floor: floor)
     }
 
@@ -96,8 +99,24 @@ public struct Floor: Sendable {
         }
     }
 
+    /// A claim that failed: a sweep that takes too long must not be tried again and again before the claim that would
+    /// succeed.
+    mutating func failed(_ claim: Claim, now: Instant) {
+        switch claim.reach {
+        case .below(let depth):
+            for index in sweeps.indices where sweeps[index].depth <= depth {
+                sweeps[index].due = now + sweeps[index].every * Self.share
+            }
+        case .all:
+            if value == nil { value = former }
+        case .floor:
+            break
+        }
+    }
+
     /// After a reconnect the server may be another one, or have lost claims.
     mutating func reset() {
+        former = value ?? former
         value = nil
         lastClock = nil
         for index in sweeps.indices { sweeps[index].due = nil }

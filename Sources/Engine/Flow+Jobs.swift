@@ -87,7 +87,7 @@ extension Flow {
 
     private var claimLimit: Int {
         if caution.claimsSingly || fault != nil { return 1 }
-        return max(1, min(freePlaces, policy.batchLimit, bytesLeft / bytesEach))
+        return max(1, min(freePlaces, policy.batchLimit, claimCap, bytesLeft / bytesEach))
     }
 
     /// The safety interval, with a tenth of jitter either way: daemons do not poll in step.
@@ -107,6 +107,7 @@ extension Flow {
         if let suspect = exchange.begins { began(suspect, refused: result.refused) }
         if pause?.isDatabase == true { pause = nil }
         guard let claim = exchange.claim else { return }
+        if claimCap < .max { claimCap = claimCap < policy.batchLimit ? claimCap * 2 : .max }
         pause = nil
         pauses = 0
         reserved -= claim.limit
@@ -118,6 +119,10 @@ extension Flow {
     public mutating func failed(_ exchange: Exchange, _ failure: QueueFailure, now: Instant) {
         if let claim = exchange.claim {
             reserved -= claim.limit
+            if case .busy(_, smaller: true) = failure {
+                claimCap = max(1, claim.limit / 2)
+                floor.failed(claim, now: now)
+            }
             attention.claimed(nil, of: claim.limit, reach: claim.reach, took: .zero, now: now)
             if case .unavailable = failure {
                 floor.reset()

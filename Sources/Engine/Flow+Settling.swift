@@ -110,11 +110,11 @@ extension Flow {
             } else {
                 put(settlements, after: delay, tries, now)
             }
-        case .refused(let reason), .rejected(let reason):
+        case .refused, .rejected:
             if settlements.count > 1 {
                 split(settlements, after: .zero, tries, now)
             } else {
-                cannotSettle(settlements[0], reason, tries: tries, now: now)
+                cannotSettle(settlements[0], failure, tries: tries, now: now)
             }
         }
     }
@@ -131,7 +131,7 @@ extension Flow {
     }
 
     /// One outcome by itself that the database will not take.
-    private mutating func cannotSettle(_ settlement: Settlement, _ reason: String, tries: Int, now: Instant) {
+    private mutating func cannotSettle(_ settlement: Settlement, _ failure: QueueFailure, tries: Int, now: Instant) {
         var settlement = settlement
         switch settlement.outcome {
         case .deadLetter(let why):
@@ -140,10 +140,13 @@ extension Flow {
             settlement.outcome = .condemned(reason: why, after: .seconds(60))
             put([settlement], after: .zero, tries + 1, now)
         case .done, .retry, .snooze, .released, .condemned:
-            takePause(reason, first: .seconds(2), most: .seconds(30), now: now)
+            // What is missing is missing for all; what is rejected is this one's own fault.
+            if case .refused(let reason) = failure {
+                takePause(reason, first: .seconds(2), most: .seconds(30), now: now)
+            }
             put([settlement], after: grown(.seconds(1), times: tries, most: .seconds(30)), tries + 1, now)
         }
-        troubles.append(Trouble(messageID: settlement.fence.messageID, reason: reason))
+        troubles.append(Trouble(messageID: settlement.fence.messageID, reason: failure.reason))
     }
 
     private mutating func landed(_ settlements: [Settlement]) {

@@ -116,7 +116,7 @@ extension Flow {
             // Counted when it was lost; its outcome is nobody's.
             return run.cause
         }
-        noteStart(verdict, now: now)
+        if run.cause == nil { noteStart(verdict, now: now) }
         // The common case draws no random number and makes no record.
         if verdict == .done {
             done.append(Settlement(delivery: run.lease.delivery, outcome: .done))

@@ -67,6 +67,8 @@ public struct Flow: Sendable {
     var reserved = 0
     var heldBytes = 0
     var bytesEach = 16 << 10
+    /// Claims that took too long are repeated with less, and grow again.
+    var claimCap = Int.max
     var caution = Caution()
     var pause: Pause?
     var pauses = 0
@@ -153,6 +155,11 @@ public struct Flow: Sendable {
 
     /// An open row of ours would be taken for a crash.
     private var isJournalClosed: Bool { lost.isEmpty && losing == 0 && closePhantomsAt == nil }
+
+    /// Stopping, and nothing is left but claims that have not come back.
+    var waitsForClaimsOnly: Bool {
+        mode == .stopping && running == 0 && unsettled == 0 && ready.isEmpty && reserved > 0
+    }
 
     /// Cheap, and true whenever ``isFinished`` could be.
     var mayHaveEnded: Bool { mode == .stopping }

@@ -79,6 +79,10 @@ extension Settlement {
                 : .retry(after: delay ?? policy.retry.delay(afterAttempt: number, draw: draw), reason: reason)
             return Settlement(delivery: lease.delivery, outcome: outcome, attempt: record)
         }
+        /// What a handler asks for, in bounds that every server can add to its clock.
+        func bounded(_ delay: Duration) -> Duration {
+            min(max(delay, .zero), .seconds(365 * 86_400))
+        }
         func unspent(_ outcome: Outcome) -> Settlement {
             Settlement(delivery: lease.delivery, outcome: outcome)
         }
@@ -86,7 +90,7 @@ extension Settlement {
         case (.done, _):
             return unspent(.done)
         case (.snooze(let delay), _):
-            return unspent(.snooze(delay))
+            return unspent(.snooze(bounded(delay)))
         case (.notStarted, .none):
             return unspent(.released(after: policy.notStartedDelay))
         case (.notStarted, _), (_, .shutdown):
@@ -96,7 +100,7 @@ extension Settlement {
         case (.failed(let reason), _):
             return attempt(.failed, reason)
         case (.retry(let delay, let reason), _):
-            return attempt(.failed, reason, delay: delay)
+            return attempt(.failed, reason, delay: bounded(delay))
         case (.deadLetter(let reason), _):
             let number = lease.history.attempts + 1
             let record = Attempt(number: number, kind: .failed, duration: duration, reason: reason)

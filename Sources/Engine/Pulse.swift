@@ -1,26 +1,26 @@
-/// When a queue's loop last turned, and since when it has been at a database call: what the watchdog is fed with.
+/// When a queue's loop last turned, and since when it has been at database calls: what the watchdog is fed with.
 public struct Pulse: Sendable, Equatable {
     public private(set) var lastTurn: Instant?
-    private var jobs: [Instant] = []
+    private var calls: [Int: Instant] = [:]
     public private(set) var renewingSince: Instant?
 
     public init() {}
 
     /// Since when the longest call has been under way.
-    public var busySince: Instant? { jobs.min() }
+    public var busySince: Instant? { calls.values.min() }
     /// How many pumps are at a database call.
-    public var busy: Int { jobs.count }
+    public var busy: Int { calls.count }
 
     mutating func turned(now: Instant) {
         lastTurn = now
     }
 
-    mutating func began(now: Instant) {
-        jobs.append(now)
+    mutating func began(pump: Int, now: Instant) {
+        calls[pump] = now
     }
 
-    mutating func ended() {
-        if !jobs.isEmpty { jobs.removeFirst() }
+    mutating func ended(pump: Int) {
+        calls[pump] = nil
     }
 
     mutating func renewalBegan(now: Instant) {

@@ -3,13 +3,13 @@ import Synchronization
 
 extension QueueConsumer {
     /// Carries jobs to the database, one after the other.
-    func pump() async {
+    func pump(_ number: Int) async {
         while true {
             switch await nextErrand() {
             case .job(let job):
-                state.withLock { $0.pulse.began(now: .now) }
+                state.withLock { $0.pulse.began(pump: number, now: .now) }
                 await run(job)
-                state.withLock { $0.pulse.ended() }
+                state.withLock { $0.pulse.ended(pump: number) }
             case .turn:
                 break
             case .end:
@@ -64,7 +64,7 @@ extension QueueConsumer {
             state.withLock { $0.pulse.renewalBegan(now: .now) }
             do throws(QueueFailure) {
                 let renewals = try await queue.renew(fences)
-                cancel(workers: perform { flow, now in flow.renewed(fences, renewals, now: now) })
+                performCancelling { flow, now in flow.renewed(fences, renewals, now: now) }
             } catch {
                 if error != .cancelled {
                     logger.debug("renewal failed, tried again", metadata: ["reason": "\(error.reason)"])
@@ -92,6 +92,11 @@ extension QueueConsumer {
     public func requestTurn() {
         let pump = state.withLock { $0.idlePumps.popLast() }
         pump?.resume(returning: .turn)
+    }
+
+    /// When the leases should have been renewed, if that is not under way.
+    public var renewalDue: Instant? {
+        state.withLock { $0.idleRenewer == nil ? nil : $0.flow.renewAt }
     }
 
     public var pulse: Pulse {

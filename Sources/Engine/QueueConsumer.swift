@@ -68,7 +68,7 @@ public final class QueueConsumer: Sendable {
         for worker in 0..<state.withLock({ $0.tasks.count }) { start(worker: worker) }
         await withTaskCancellationHandler {
             await withTaskGroup(of: Void.self) { group in
-                for _ in 0..<pumps { group.addTask { await self.pump() } }
+                for number in 0..<pumps { group.addTask { await self.pump(number) } }
                 group.addTask { await self.renew() }
                 group.addTask { await self.haltWhenOverdue() }
                 await end()
@@ -111,6 +111,9 @@ public final class QueueConsumer: Sendable {
         alarmFired()
     }
 
+    /// Stopped, drained and done.
+    public var hasEnded: Bool { state.withLock { $0.hasEnded } }
+
     public func snapshot() -> Snapshot {
         state.withLock { $0.flow.snapshot(now: .now) }
     }
@@ -139,19 +142,20 @@ public final class QueueConsumer: Sendable {
         if !due.lost.isEmpty || !due.troubles.isEmpty || due.pause != nil { log(due) }
     }
 
-    private func alarmFired() {
+    /// Tells the flow of an event that may cancel runs. Their tasks are taken under the same lock: the next moment a
+    /// worker may have another, innocent one.
+    func performCancelling(_ event: (inout Flow, Instant) -> [Int]) {
         let now = Instant.now
         let (tasks, due) = state.withLock { state -> ([Task<Void, Never>], Due) in
-            let cancelled = state.flow.tick(now: now)
+            let cancelled = event(&state.flow, now)
             return (cancelled.compactMap { state.tasks[$0] }, state.dispatch(now: now))
         }
         for task in tasks { task.cancel() }
         handOut(due)
     }
 
-    func cancel(workers: [Int]) {
-        let tasks = state.withLock { state in workers.compactMap { state.tasks[$0] } }
-        for task in tasks { task.cancel() }
+    private func alarmFired() {
+        performCancelling { flow, now in flow.tick(now: now) }
     }
 
     private func end() async {
@@ -174,16 +178,22 @@ public final class QueueConsumer: Sendable {
             }
             if let known { continuation.resume(returning: known) }
         }
-        guard var deadline else { return }
-        repeat {
+        guard deadline != nil else { return }
+        var sinceIdle: Instant?
+        while true {
             do {
-                try await Task.sleep(until: deadline + Self.flushAllowance)
+                try await Task.sleep(for: .milliseconds(100))
             } catch {
                 return
             }
-            deadline = state.withLock { $0.stopDeadline } ?? deadline
-        } while deadline + Self.flushAllowance > .now
+            let (end, isIdle) = state.withLock { ($0.stopDeadline, $0.flow.waitsForClaimsOnly) }
+            sinceIdle = isIdle ? sinceIdle ?? .now : nil
+            if let end, end + Self.flushAllowance <= .now { break }
+            // A claim on its way may still bring leases to hand back; while the database is away it brings nothing.
+            if let sinceIdle, sinceIdle + Self.flushAllowance <= .now { break }
+        }
         let abandoned = perform { flow, _ in flow.halt() }
+        guard abandoned > 0 else { return }
         logger.error(
             "stopped with work left; its messages come back when their leases end",
             metadata: ["unsettled": "\(abandoned)"]

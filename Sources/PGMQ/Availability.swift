@@ -5,7 +5,10 @@ import Synchronization
 /// Whether the database answers. Two log lines an outage: one when it begins, one when it is over.
 public final class Availability: Sendable {
     private struct State {
+        /// Connections, by role.
         var open: [String: Int] = [:]
+        /// Roles that have none and could not open one.
+        var away: Set<String> = []
         /// Since when, and why.
         var outage: (since: ContinuousClock.Instant, reason: String)?
         var everConnected = false
@@ -75,16 +78,22 @@ public final class Availability: Sendable {
             answer(.connected)
             let ended = state.withLock { state -> (since: ContinuousClock.Instant, reason: String)? in
                 state.everConnected = true
-                return state.outage.take()
+                state.open[role, default: 0] += 1
+                state.away.remove(role)
+                return state.away.isEmpty ? state.outage.take() : nil
             }
             if let ended {
                 logger.notice("database is back", metadata: ["away": "\((.now - ended.since).inSecondsText)"])
             }
         case .lost(let error):
+            state.withLock { $0.open[role, default: 1] -= 1 }
             logger.info("connection lost", metadata: ["role": "\(role)", "reason": "\(error)"])
         case .failed(let error, _):
             if error.refusesLogin { answer(.refused(error.description)) }
             let began = state.withLock { state in
+                // One of several that cannot be had is a limit of the role or the server, and no outage.
+                guard state.open[role, default: 0] == 0 else { return false }
+                state.away.insert(role)
                 if state.outage != nil {
                     state.outage?.reason = error.description
                     return false

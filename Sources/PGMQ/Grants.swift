@@ -46,6 +46,18 @@ public struct Grants: Sendable {
             }
             if let target = shape.deadLetterTable {
                 statements.append("grant insert (vt, message, headers) on \(target) to \(role);")
+                let letters = try await QueueShape.load(
+                    options.deadLetter,
+                    deadLetter: nil,
+                    on: connection,
+                    limits: Limits(deadline: .seconds(10))
+                )
+                if letters?.hasNotify == true {
+                    // PGMQ's own trigger writes there with the rights of who sends.
+                    statements.append(
+                        "grant select, update (last_notified_at) on pgmq.notify_insert_throttle to \(role);"
+                    )
+                }
             } else {
                 statements.append("-- \(Problem.missing(deadLetter: options.deadLetter))")
             }

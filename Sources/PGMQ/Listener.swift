@@ -127,14 +127,13 @@ final class Listener: Sendable {
                 }
             } catch {
                 id = nil
-                if error.kind == .cancelled { return }
+                if Task.isCancelled { return }
             }
             state.withLock { $0.lastTurn = .now }
             if let id {
                 let interval = isHeard ? Self.echoInterval : Self.deafInterval
                 if proven?.connection != id || proven.map({ .now - $0.at > interval }) ?? true {
-                    await prove(isNew: proven?.connection != id)
-                    proven = (id, .now)
+                    if await prove(isNew: proven?.connection != id) { proven = (id, .now) }
                 }
                 try? await Task.sleep(for: Self.pingInterval)
             } else {
@@ -143,8 +142,9 @@ final class Listener: Sendable {
         }
     }
 
-    private func prove(isNew: Bool) async {
-        let echoed = await echo()
+    /// - Returns: false if nothing was proven, because the probe itself could not be sent.
+    private func prove(isNew: Bool) async -> Bool {
+        guard let echoed = await echo() else { return false }
         let (changed, wasDeaf) = state.withLock { state in
             defer { state.wasDeaf = !echoed }
             return (state.isHeard != echoed, state.wasDeaf)
@@ -160,10 +160,12 @@ final class Listener: Sendable {
         } else if echoed, wasDeaf {
             logger.notice("LISTEN delivers again")
         }
+        return true
     }
 
     /// Sends a notification from another connection and waits for it here.
-    private func echo() async -> Bool {
+    /// - Returns: nil if it could not be sent.
+    private func echo() async -> Bool? {
         let nonce = String(UInt64.random(in: .min ... .max), radix: 36)
         let (echoes, heard) = AsyncStream.makeStream(of: Void.self)
         state.withLock { $0.echo = (nonce, heard) }
@@ -175,7 +177,7 @@ final class Listener: Sendable {
                 _ = try await connection.run([notify], deadline: settings.callDeadline)
             }
         } catch {
-            return false
+            return nil
         }
         return await withTaskGroup(of: Void.self) { group in
             group.addTask {

@@ -9,6 +9,7 @@ public final class PGMQQueue: Engine.Queue {
     private struct State {
         var statements: QueueStatements?
         var epoch = -1
+        var readAt = Instant.now
         /// The dead-letter queue was seen, and the table is one that can be claimed from.
         var isProven = false
     }
@@ -79,11 +80,11 @@ public final class PGMQQueue: Engine.Queue {
             let (rows, _) = try await Self.call { () async throws(PostgresError) in
                 try await connection.transaction(statements.renew(fences), limits: self.database.limits())
             }
-            let renewed = Self.claims(rows[0])
-            let held = Self.claims(rows[1])
+            let renewed = Self.fences(rows[0])
+            let held = Self.fences(rows[1])
             let results = fences.map { fence -> Renewal in
-                if renewed.contains(ClaimKey(fence)) { return .renewed }
-                return held.contains(ClaimKey(fence)) ? .skipped : .lost
+                if renewed.contains(fence) { return .renewed }
+                return held.contains(fence) ? .skipped : .lost
             }
             return Renewals(results: results, sent: sent)
         }
@@ -154,6 +155,8 @@ public final class PGMQQueue: Engine.Queue {
                 do throws(QueueFailure) {
                     return .success(try await body(connection, try await self.statements(on: connection)))
                 } catch {
+                    // A server that has become a standby, or is going: the next connection looks for the primary again.
+                    if case .unavailable = error { await connection.close() }
                     return .failure(error)
                 }
             }
@@ -169,7 +172,11 @@ public final class PGMQQueue: Engine.Queue {
 
     private func statements(on connection: Connection) async throws(QueueFailure) -> QueueStatements {
         let epoch = database.currentEpoch
-        if let known = state.withLock({ $0.epoch == epoch ? $0.statements : nil }) { return known }
+        let known = state.withLock { state in
+            // Now and then anyway: a doorbell may have been taken down.
+            state.epoch == epoch && .now - state.readAt < .seconds(300) ? state.statements : nil
+        }
+        if let known { return known }
         let shape = try await Self.call { () async throws(PostgresError) in
             try await QueueShape.load(
                 self.name,
@@ -185,6 +192,7 @@ public final class PGMQQueue: Engine.Queue {
         state.withLock { state in
             state.statements = statements
             state.epoch = epoch
+            state.readAt = .now
             state.isProven = false
         }
         return statements
@@ -210,30 +218,23 @@ public final class PGMQQueue: Engine.Queue {
 
     // MARK: - Rows
 
-    /// One claim of a message: this process may hold two leases of one message, the older of them lost.
-    private struct ClaimKey: Hashable {
-        let messageID: Int64
-        let readCount: Int64
-
-        init(_ fence: Fence) {
-            messageID = fence.messageID
-            readCount = Int64(fence.readCount)
-        }
-
-        init(_ rows: Rows, _ row: Int) {
-            messageID = rows.int(row, 0)
-            readCount = rows.int(row, 1)
-        }
+    /// Where they held. Whole, and not the ids alone: this process may have two leases of one message, the older lost.
+    private static func fences(_ rows: Rows) -> Set<Fence> {
+        Set((0..<rows.count).map { fence(rows, $0, readAt: 2) })
     }
 
-    private static func claims(_ rows: Rows) -> Set<ClaimKey> {
-        Set((0..<rows.count).map { ClaimKey(rows, $0) })
+    private static func fence(_ rows: Rows, _ row: Int, readAt: Int) -> Fence {
+        Fence(
+            messageID: rows.int(row, 0),
+            readCount: Int32(truncatingIfNeeded: rows.int(row, 1)),
+            readAt: ServerTime.timestamp(rows.timestamp(row, readAt))
+        )
     }
 
     private static func refused(_ settlements: [Settlement], _ rows: ArraySlice<Rows>) -> Set<Fence> {
         if rows.reduce(0, { $0 + $1.count }) == settlements.count { return [] }
-        let applied = rows.reduce(into: Set<ClaimKey>()) { $0.formUnion(claims($1)) }
-        return Set(settlements.lazy.map(\.fence).filter { !applied.contains(ClaimKey($0)) })
+        let applied = rows.reduce(into: Set<Fence>()) { $0.formUnion(fences($1)) }
+        return Set(settlements.lazy.map(\.fence).filter { !applied.contains($0) })
     }
 
     private func leases(_ rows: Rows) -> [Lease] {
@@ -241,11 +242,7 @@ public final class PGMQQueue: Engine.Queue {
             let size = Int(rows.int(row, 5))
             return Lease(
                 delivery: Delivery(
-                    fence: Fence(
-                        messageID: rows.int(row, 0),
-                        readCount: Int32(truncatingIfNeeded: rows.int(row, 1)),
-                        readAt: ServerTime.timestamp(rows.timestamp(row, 3))
-                    ),
+                    fence: Self.fence(rows, row, readAt: 3),
                     enqueuedAt: ServerTime.timestamp(rows.timestamp(row, 2))
                 ),
                 body: rows.bytes(row, 6),

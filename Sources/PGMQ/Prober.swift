@@ -39,7 +39,7 @@ final class Prober: Sendable {
             """
             (select vt <= statement_timestamp() from \(members[index].table) order by vt limit 1),
             (select extract(epoch from vt - clock_timestamp())::float8 from \(members[index].table)
-                where vt > statement_timestamp() order by vt limit 1),
+                where vt > statement_timestamp() and vt < 'infinity' order by vt limit 1),
             $\(index + 1)::regclass in (select relation from writing)
             """
         }
@@ -48,6 +48,7 @@ final class Prober: Sendable {
             with writing as materialized (
                 select distinct relation from pg_locks
                 where locktype = 'relation' and mode = 'RowExclusiveLock' and granted and pid <> pg_backend_pid()
+                    and database = (select oid from pg_database where datname = current_database())
             )
             select \(columns.joined(separator: ",\n"))
             """,

@@ -52,6 +52,12 @@ struct QueueShape: Sendable {
         )
         let rows = try await connection.transaction([statement], limits: limits).rows[0]
         guard rows.count == 1 else { return nil }
+        let hasNotify: Bool
+        if rows.bool(0, 8) {
+            hasNotify = try await sounds(queue, on: connection, limits: limits)
+        } else {
+            hasNotify = false
+        }
         let table = try await connection.quote(identifier: queue.table)
         let archive = try await connection.quote(identifier: queue.archive)
         let deadLetterTable: String?
@@ -72,7 +78,34 @@ struct QueueShape: Sendable {
             archiveHasLastReadAt: rows.bool(0, 5),
             hasJournal: rows.bool(0, 6),
             hasDoorbell: rows.bool(0, 7),
-            hasNotify: rows.bool(0, 8)
+            hasNotify: hasNotify
         )
+    }
+
+    /// Whether PGMQ's own trigger can be heard. Its throttle table is unlogged: a crash of the server empties it, and the
+    /// trigger is silent from then on. Who may not look must take it for silent.
+    private static func sounds(
+        _ queue: QueueName,
+        on connection: Connection,
+        limits: Limits
+    ) async throws(PostgresError) -> Bool {
+        let table = try await connection.transaction(
+            [
+                Statement(
+                    """
+                    select c.oid is null, coalesce(has_table_privilege(c.oid, 'select'), false)
+                    from (select to_regclass('pgmq.notify_insert_throttle') as oid) c
+                    """
+                )
+            ],
+            limits: limits
+        ).rows[0]
+        if table.bool(0, 0) { return true }
+        guard table.bool(0, 1) else { return false }
+        let row = Statement(
+            "select exists (select from pgmq.notify_insert_throttle where lower(queue_name) = $1)",
+            [.text(queue.folded)]
+        )
+        return try await connection.transaction([row], limits: limits).rows[0].bool(0, 0)
     }
 }

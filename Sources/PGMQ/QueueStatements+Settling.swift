@@ -24,11 +24,11 @@ extension QueueStatements {
         let journaled = settlements.contains { $0.delivery.isJournaled }
         guard journaled || options.archives else {
             return Statement(
-                "delete from \(shape.table) q using \(source) where \(fence) returning q.msg_id, q.read_ct",
+                "delete from \(shape.table) q using \(source) where \(fence) returning l.msg_id, l.read_ct, l.read_at",
                 leases
             )
         }
-        var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*)"]
+        var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*, l.read_at)"]
         if options.archives {
             let lastRead = shape.hasLastReadAt && shape.archiveHasLastReadAt ? ", last_read_at" : ""
             ctes.append(
@@ -45,7 +45,7 @@ extension QueueStatements {
             ctes.append(pruned(queue: "$4"))
             parameters.append(.text(queue.folded))
         }
-        return Statement("with \(ctes.joined(separator: ", ")) select msg_id, read_ct from gone", parameters)
+        return Statement("with \(ctes.joined(separator: ", ")) select msg_id, read_ct, read_at from gone", parameters)
     }
 
     /// The journal of a message goes with it.
@@ -68,7 +68,7 @@ extension QueueStatements {
                 from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bigint[], $5::text[], $6::int[], $7::bigint[], \
             $8::text[]) as l(msg_id, read_ct, read_at, delay, outcome, attempt, duration_ms, reason)
                 where \(fence)
-                returning q.msg_id, q.enqueued_at, q.read_ct, l.outcome, nullif(l.attempt, 0) as attempt,
+                returning q.msg_id, q.enqueued_at, q.read_ct, l.read_at, l.outcome, nullif(l.attempt, 0) as attempt,
                     nullif(l.duration_ms, -1) as duration_ms, l.reason
             ), written as (
                 insert into pgmqd.journal as j (queue, msg_id, enqueued_at, read_ct, daemon, host, version,
@@ -85,7 +85,7 @@ extension QueueStatements {
                     and (j.attempt <= m.attempt - 20
                         or (j.attempt is null and j.outcome <> 'condemned' and j.read_ct <= m.read_ct - 20))
             )
-            select msg_id, read_ct from moved
+            select msg_id, read_ct, read_at from moved
             """,
             leaseArrays(settlements.map(\.fence)) + [
                 .ints(settlements.map { $0.outcome.delay.inMicroseconds }),
@@ -111,8 +111,8 @@ extension QueueStatements {
                 using unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::int[], $6::text[], \
             $7::bigint[]) as l(msg_id, read_ct, read_at, reason, attempt, kind, duration_ms)
                 where \(fence)
-                returning q.msg_id, q.read_ct, q.enqueued_at, q.message, q.headers, l.reason, l.attempt, l.kind,
-                    l.duration_ms
+                returning q.msg_id, q.read_ct, l.read_at, q.enqueued_at, q.message, q.headers, l.reason, l.attempt,
+                    l.kind, l.duration_ms
             ), sent as (
                 insert into \(target) (vt, message, headers)
                 select clock_timestamp(), g.message,
@@ -138,7 +138,7 @@ extension QueueStatements {
                     ))
                 from gone g order by g.msg_id
             ), \(pruned(queue: "$8"))
-            select msg_id, read_ct from gone
+            select msg_id, read_ct, read_at from gone
             """,
             leaseArrays(settlements.map(\.fence)) + [
                 .texts(settlements.map { Reason.storable($0.outcome.reason) }),

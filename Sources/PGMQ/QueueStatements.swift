@@ -60,17 +60,17 @@ struct QueueStatements: Sendable {
                 """
                 with l as (select * from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)),
                 p as materialized (
-                    select q.msg_id, q.ctid as place from l join \(shape.table) q on \(fence)
+                    select q.msg_id, l.read_at, q.ctid as place from l join \(shape.table) q on \(fence)
                     order by q.msg_id for update of q skip locked
                 )
                 update \(shape.table) q set vt = greatest(q.vt, clock_timestamp() + make_interval(secs => $4))
-                from p where \(sameRow) returning q.msg_id, q.read_ct
+                from p where \(sameRow) returning q.msg_id, q.read_ct, p.read_at
                 """,
                 leases + [.double(options.visibilityTimeout.inSeconds)]
             ),
             Statement(
                 """
-                select q.msg_id, q.read_ct from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)
+                select l.* from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)
                 join \(shape.table) q on \(fence)
                 """,
                 leases

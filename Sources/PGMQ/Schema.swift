@@ -13,13 +13,31 @@ public struct Schema: Sendable {
     /// Of the advisory lock under which migrations run: one at a time in a database.
     private static let lockKey = 0x70676d7164
 
-    /// The whole of it as a script, for those who let nobody but themselves change a database.
+    /// The whole of it as a script, for those who let nobody but themselves change a database. It can be repeated.
     public static func script() -> String {
-        Migration.all.map { "-- migration \($0.version)\n\($0.sql)\n\(record($0))" }.joined(separator: "\n")
+        Migration.all.map { "-- migration \($0.version)\n\(guarded($0));\n" }.joined(separator: "\n")
     }
 
-    private static func record(_ migration: Migration) -> String {
-        "insert into pgmqd.migration (version) values (\(migration.version)) on conflict do nothing;\n"
+    /// One statement, which does nothing where the migration is applied, under a lock that ends with its transaction.
+    private static func guarded(_ migration: Migration) -> String {
+        """
+        do $pgmqd$
+        declare
+            applied boolean := false;
+        begin
+            perform pg_advisory_xact_lock(\(lockKey));
+            if to_regclass('pgmqd.migration') is not null then
+                execute 'select exists (select from pgmqd.migration where version = \(migration.version))' into applied;
+            end if;
+            if not applied then
+                execute $migration$
+        \(migration.sql)
+                $migration$;
+                execute 'insert into pgmqd.migration (version) values (\(migration.version))';
+            end if;
+        end
+        $pgmqd$
+        """
     }
 
     /// - Returns: the versions applied now, none where all had been.
@@ -28,7 +46,7 @@ public struct Schema: Sendable {
             let applied = try await appliedVersions()
             let missing = Migration.all.filter { !applied.contains($0.version) }
             for migration in missing {
-                _ = try await connection.script(migration.sql + Self.record(migration), deadline: Self.deadline)
+                _ = try await connection.run([Statement(Self.guarded(migration))], deadline: Self.deadline)
             }
             return missing.map(\.version)
         }

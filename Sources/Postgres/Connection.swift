@@ -18,12 +18,15 @@ public actor Connection {
     private let socket: Socket
     private let onNotification: @Sendable (Notification) -> Void
     private var call: Call?
+    /// How many there have been: the number of the one in flight.
+    private var calls = 0
     private var closed: PostgresError? {
         didSet { closedFlag.store(closed != nil, ordering: .releasing) }
     }
     private nonisolated let closedFlag = Atomic(false)
     private var closeWaiters: [CheckedContinuation<PostgresError, Never>] = []
     private var timer: (any DispatchSourceTimer)?
+    private var timerDeadline: ContinuousClock.Instant?
 
     /// Opens a connection. Every host that libpq's settings name is tried.
     ///
@@ -100,13 +103,15 @@ public actor Connection {
             throw PostgresError(.server, message: "two transactions at once on one connection")
         }
         if Task.isCancelled { throw close(PostgresError(.cancelled, message: "cancelled before it was sent")) }
+        calls += 1
+        let number = calls
         let outcome: Result<[Rows], PostgresError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 call = Call(statements: statements.count, prefix: prefix, deadline: .now + deadline, continuation)
                 send(statements)
             }
         } onCancel: {
-            Task { await self.abort(PostgresError(.cancelled, message: "cancelled in flight")) }
+            Task { await self.abort(call: number) }
         }
         return try outcome.get()
     }
@@ -199,9 +204,9 @@ public actor Connection {
         return await withCheckedContinuation { closeWaiters.append($0) }
     }
 
-    private func abort(_ error: PostgresError) {
-        // The answer may have come between the cancellation and here.
-        if call != nil { close(error) }
+    private func abort(call number: Int) {
+        // The answer may have come between the cancellation and here, and the connection be at somebody else's call.
+        if call != nil, calls == number { close(PostgresError(.cancelled, message: "cancelled in flight")) }
     }
 
     private func lost() {
@@ -227,9 +232,13 @@ public actor Connection {
 
     // MARK: - Deadline
 
-    /// One timer serves many calls: it is set again only when it fires, so a quick call costs none.
+    /// One timer serves many calls: it is set again only when it fires, or for an earlier deadline, so a quick call
+    /// costs none.
     private func armTimer() {
-        guard timer == nil, let deadline = call?.deadline else { return }
+        guard let deadline = call?.deadline else { return }
+        if let timerDeadline, timer != nil, timerDeadline <= deadline { return }
+        timer?.cancel()
+        timerDeadline = deadline
         let timer = DispatchSource.makeTimerSource(queue: executor.queue)
         timer.schedule(deadline: .now() + .milliseconds(Int((deadline - .now).milliseconds) + 1))
         timer.setEventHandler { [weak self] in self?.assumeIsolated { $0.timerFired() } }

@@ -74,7 +74,7 @@ public final class ConnectionPool: Sendable {
         while !Task.isCancelled {
             do throws(PostgresError) {
                 let connection = try await open()
-                failures = 0
+                let opened = ContinuousClock.now
                 onEvent(.opened(backend: connection.backend))
                 put(connection)
                 let reason = await withTaskCancellationHandler {
@@ -83,7 +83,15 @@ public final class ConnectionPool: Sendable {
                     Task { await connection.close() }
                 }
                 state.withLock { $0.idle.removeAll { $0 === connection } }
-                if !Task.isCancelled { onEvent(.lost(reason)) }
+                if Task.isCancelled { return }
+                onEvent(.lost(reason))
+                // One that was lost at once is no better than one that could not be opened.
+                if .now - opened > settings.backoff.max {
+                    failures = 0
+                } else {
+                    failures += 1
+                    try? await Task.sleep(for: settings.backoff.delay(afterFailure: failures, draw: .random(in: 0...1)))
+                }
             } catch {
                 if Task.isCancelled { return }
                 failures += 1
@@ -119,19 +127,9 @@ public final class ConnectionPool: Sendable {
         guard let connection = await take() else {
             throw PostgresError(.cancelled, message: "cancelled while the database was away")
         }
-        do throws(PostgresError) {
-            let result = try await body(connection)
-            put(connection)
-            return result
-        } catch {
-            // A server that has become a standby, or is going: the next connection looks for the primary again.
-            if error.sqlState.map({ Self.endings.contains($0.code) }) ?? false { await connection.close() }
-            put(connection)
-            throw error
-        }
+        defer { put(connection) }
+        return try await body(connection)
     }
-
-    private static let endings: Set<String> = ["25006", "57P01", "57P02", "57P03", "57P05"]
 
     private func take() async -> Connection? {
         let id = state.withLock { state in

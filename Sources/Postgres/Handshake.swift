@@ -50,7 +50,8 @@ struct Handshake {
             ("keepalives_idle", "10"),
             ("keepalives_interval", "5"),
             ("keepalives_count", "3"),
-            ("tcp_user_timeout", "15000"),
+            // Below half of a connection's deadline: a first host that swallows packets leaves time for the second.
+            ("tcp_user_timeout", "4000"),
             ("dbname", url),
             ("fallback_application_name", application),
             ("client_encoding", "UTF8"),

@@ -46,7 +46,8 @@ struct Send: AsyncParsableCommand {
         try await options.connected { connection in
             let sending = Sending(connection)
             var sent = 0
-            for try await bodies in batches() {
+            var source = try BodySource(message: message, file: file, batch: batch)
+            while let bodies = try source.next() {
                 let ids = try await sending.send(
                     bodies,
                     headers: headers.map { headers in bodies.map { _ in Array(headers.utf8) } } ?? [],
@@ -58,49 +59,5 @@ struct Send: AsyncParsableCommand {
             }
             if quiet { Output.line("\(sent)") }
         }
-    }
-
-    private func batches() -> AsyncThrowingStream<[[UInt8]], any Error> {
-        AsyncThrowingStream { continuation in
-            do {
-                if let message {
-                    continuation.yield([Array(message.utf8)])
-                } else if let file {
-                    try read(file) { continuation.yield($0) }
-                }
-                continuation.finish()
-            } catch {
-                continuation.finish(throwing: error)
-            }
-        }
-    }
-
-    private func read(_ path: String, _ yield: ([[UInt8]]) -> Void) throws {
-        let handle: FileHandle
-        if path == "-" {
-            handle = .standardInput
-        } else if let opened = FileHandle(forReadingAtPath: path) {
-            handle = opened
-        } else {
-            throw Failure.failed("cannot read \(path)")
-        }
-        var bodies: [[UInt8]] = []
-        var rest: [UInt8] = []
-        func take(_ line: [UInt8]) {
-            guard line.contains(where: { $0 > 32 }) else { return }
-            bodies.append(line)
-            if bodies.count == batch {
-                yield(bodies)
-                bodies = []
-            }
-        }
-        while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty {
-            rest += chunk
-            let lines = rest.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            for line in lines.dropLast() { take(Array(line)) }
-            rest = lines.last.map(Array.init) ?? []
-        }
-        take(rest)
-        if !bodies.isEmpty { yield(bodies) }
     }
 }

@@ -91,15 +91,14 @@ final class Reporter: Service {
         var stuck: Set<String> = []
         let isAway = database.availability.outage != nil || !database.availability.isConnected
         let patience = callDeadline * 4 + interval
-        for consumer in consumers {
+        for consumer in consumers where !consumer.hasEnded {
             let pulse = consumer.pulse
             let turned = pulse.lastTurn.map { $0 >= asked - interval } ?? false
-            let atWork =
-                pulse.busy == consumer.pumps && (isAway || pulse.busySince.map { .now - $0 < patience } ?? true)
-            if !turned, !atWork { stuck.insert(consumer.name) }
-            if let since = pulse.renewingSince, !isAway, .now - since > patience {
-                stuck.insert("\(consumer.name) renewal")
-            }
+            let overruns = pulse.busySince.map { .now - $0 > patience } ?? false
+            let allAtWork = pulse.busy == consumer.pumps
+            if !turned && !allAtWork || overruns && !isAway { stuck.insert(consumer.name) }
+            let renewing = earliest(pulse.renewingSince, consumer.renewalDue)
+            if let renewing, !isAway, .now - renewing > patience { stuck.insert("\(consumer.name) renewal") }
         }
         if let turned = database.listenerTurned, !isAway, .now - turned > PGMQ.Database.listenerInterval + patience {
             if database.isListenerConnected { stuck.insert("listener") }
