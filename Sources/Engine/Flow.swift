@@ -173,11 +173,11 @@ public struct Flow: Sendable {
     }
 
     /// Gives up what is not settled yet. The messages come back when their leases end.
-    /// - Returns: how many outcomes are abandoned.
+    /// - Returns: how many runs and outcomes are abandoned.
     public mutating func halt() -> Int {
         isHalted = true
         reserved = 0
-        return unsettled
+        return unsettled + running
     }
 
     /// What is to be logged since the last call.

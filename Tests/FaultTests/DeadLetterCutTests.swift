@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The connection is cut around the commit of the dead-letter transaction.
-@Suite(.serialized) struct DeadLetterCutTests {
+@Suite struct DeadLetterCutTests {
     @Test(arguments: [
         PostgresProxy.Action.cutBefore, .cutBeforeSync, .swallowReply(rowsAtLeast: 0),
     ])
@@ -63,7 +63,7 @@ import Testing
         defer { ledger.remove() }
         let cuts = Mutex(0)
         proxy.onPipeline { text in
-            guard text.contains(Mark.deadLetter), cuts.withLock({ $0 }) < 50, Bool.random() else { return .pass }
+            guard text.contains(Mark.deadLetter), cuts.withLock({ $0 }) < 25, Bool.random() else { return .pass }
             cuts.withLock { $0 += 1 }
             return [.cutBefore, .cutBeforeSync, .swallowReply(rowsAtLeast: 0)].randomElement() ?? .pass
         }
@@ -72,7 +72,7 @@ import Testing
         let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
         try await daemon.ready()
         var ids: [Int64] = []
-        while cuts.withLock({ $0 }) < 50 {
+        while cuts.withLock({ $0 }) < 25 {
             ids += try await database.send("work", Array(repeating: #"{"fail":-1}"#, count: 20))
             try await eventually("all are dead letters") { try await database.count("work_dlq") >= ids.count }
         }
