@@ -208,6 +208,13 @@ struct Attention: Sendable {
         unregistering = false
         isRegistered = false
         busySince = nil
+        switch state {
+        case .lastLook, .asleep:
+            // It fell asleep in the belief that producers ring.
+            if isListening { state = .registering(sent: false) }
+        case .awake, .drowsy, .registering:
+            break
+        }
     }
 
     /// Seen by another queue's probe: counts for one of the safety looks, not for the closer ones after falling asleep.

@@ -70,6 +70,9 @@ extension Flow {
         case .retry: counters.retried += 1
         case .deadLetter(let reason):
             counters.deadLettered += 1
+            burials.append(
+                Burial(messageID: settlement.fence.messageID, deliveries: Int(settlement.fence.readCount))
+            )
             if reason.hasPrefix("crashed") { counters.crashed += 1 }
         case .snooze: counters.snoozed += 1
         case .released: counters.released += 1

@@ -58,6 +58,7 @@ public struct Flow: Sendable {
     var passedOn: Set<Fence> = []
     /// For the log, taken by the shell.
     var losses: [Int64] = []
+    var burials: [Burial] = []
     var troubles: [Trouble] = []
 
     // Claiming.
@@ -181,13 +182,10 @@ public struct Flow: Sendable {
     }
 
     /// What is to be logged since the last call.
-    public mutating func takeNews() -> (lost: [Int64], troubles: [Trouble]) {
-        if losses.isEmpty, troubles.isEmpty { return ([], []) }
-        defer {
-            losses = []
-            troubles = []
-        }
-        return (losses, troubles)
+    public mutating func takeNews() -> News? {
+        if losses.isEmpty, burials.isEmpty, troubles.isEmpty { return nil }
+        defer { (losses, burials, troubles) = ([], [], []) }
+        return News(lost: losses, deadLettered: burials, troubles: troubles)
     }
 
     func isStopping(at now: Instant) -> Bool {
@@ -286,4 +284,18 @@ struct SplitMix64: RandomNumberGenerator, Sendable {
     mutating func draw() -> Double {
         Double(next() >> 11) / Double(1 << 53)
     }
+}
+
+/// What a flow has to tell, for the log.
+public struct News: Sendable, Equatable {
+    /// Messages whose lease was lost.
+    public var lost: [Int64]
+    public var deadLettered: [Burial]
+    public var troubles: [Trouble]
+}
+
+/// A message that went to the dead-letter queue. Why is told there, and not in the log: a reason may quote the message.
+public struct Burial: Sendable, Equatable {
+    public let messageID: Int64
+    public let deliveries: Int
 }

@@ -8,8 +8,7 @@ struct Due {
     var ended: [CheckedContinuation<Void, Never>] = []
     var overdue: CheckedContinuation<Instant?, Never>?
     var alarm: Instant?
-    var lost: [Int64] = []
-    var troubles: [Trouble] = []
+    var news: News?
     /// A pause that began, or nil inside for one that ended.
     var pause: String??
 }
@@ -25,7 +24,7 @@ extension QueueConsumer.State {
         if idleRenewer != nil, let fences = flow.nextRenewal(now: now), let renewer = idleRenewer.take() {
             due.renewal = (renewer, fences)
         }
-        (due.lost, due.troubles) = flow.takeNews()
+        due.news = flow.takeNews()
         if flow.pauseReason != pauseLogged {
             pauseLogged = flow.pauseReason
             due.pause = .some(pauseLogged)
@@ -59,24 +58,39 @@ extension QueueConsumer.State {
 
 extension QueueConsumer {
     func log(_ due: Due) {
-        for id in due.lost.prefix(20) {
-            logger.warning("lease lost; another worker may have the message now", metadata: ["msg_id": "\(id)"])
-        }
-        if due.lost.count > 20 {
-            logger.warning("more leases lost", metadata: ["count": "\(due.lost.count - 20)"])
-        }
-        for trouble in due.troubles {
-            logger.error(
-                "outcome could not be written, tried again",
-                metadata: ["msg_id": "\(trouble.messageID)", "reason": "\(trouble.reason)"]
-            )
-        }
+        if let news = due.news { log(news) }
         if let pause = due.pause {
             if let reason = pause {
                 logger.error("queue paused, tried again slowly", metadata: ["reason": "\(reason)"])
             } else {
                 logger.notice("queue goes on")
             }
+        }
+    }
+
+    private func log(_ news: News) {
+        // A flood of them is told by its first ones and its size.
+        let most = 20
+        for id in news.lost.prefix(most) {
+            logger.warning("lease lost; another worker may have the message now", metadata: ["msg_id": "\(id)"])
+        }
+        if news.lost.count > most {
+            logger.warning("more leases lost", metadata: ["count": "\(news.lost.count - most)"])
+        }
+        for burial in news.deadLettered.prefix(most) {
+            logger.warning(
+                "dead-lettered; `pgmqd dlq list` tells why",
+                metadata: ["msg_id": "\(burial.messageID)", "deliveries": "\(burial.deliveries)"]
+            )
+        }
+        if news.deadLettered.count > most {
+            logger.warning("more dead-lettered", metadata: ["count": "\(news.deadLettered.count - most)"])
+        }
+        for trouble in news.troubles {
+            logger.error(
+                "outcome could not be written, tried again",
+                metadata: ["msg_id": "\(trouble.messageID)", "reason": "\(trouble.reason)"]
+            )
         }
     }
 }

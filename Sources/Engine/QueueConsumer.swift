@@ -139,7 +139,7 @@ public final class QueueConsumer: Sendable {
         for continuation in due.ended { continuation.resume() }
         due.overdue?.resume(returning: nil)
         if due.ended.isEmpty { alarm.withLock { $0 }?.arm(at: due.alarm) }
-        if !due.lost.isEmpty || !due.troubles.isEmpty || due.pause != nil { log(due) }
+        if due.news != nil || due.pause != nil { log(due) }
     }
 
     /// Tells the flow of an event that may cancel runs. Their tasks are taken under the same lock: the next moment a

@@ -86,7 +86,7 @@ public final class ConnectionPool: Sendable {
                 if Task.isCancelled { return }
                 onEvent(.lost(reason))
                 // One that was lost at once is no better than one that could not be opened.
-                if .now - opened > settings.backoff.max {
+                if .now - opened > .seconds(1) {
                     failures = 0
                 } else {
                     failures += 1

@@ -127,6 +127,30 @@ import Testing
         #expect(flow.nextJob(now: at(91))?.claim?.limit == 1)
     }
 
+    /// The answer to its asking for quiet may come when it has fallen asleep again.
+    @Test func asksAgainWhereQuietCameTooLate() {
+        var flow = Flow(policy())
+        flow.hint(.listening(true), now: at(0))
+        for moment in [0.0, 0, 1, 3, 7, 15, 30, 50] { flow.receive([], now: moment) }
+        #expect(flow.nextJob(now: at(50)) == .register)
+        flow.registered(true, now: at(52))
+        flow.answer(flow.nextJob(now: at(52)), now: 53)
+        flow.hint(.notified, now: at(60))
+        flow.answer(flow.nextJob(now: at(60)), [lease(1)], now: 61)
+        #expect(flow.begin(0, now: 61) == 1)
+        flow.end(0, .done, now: 90)
+        flow.answer(flow.nextJob(now: at(90)), [lease(2)], now: 90)
+        #expect(flow.nextJob(now: at(90)) == .unregister)
+        var now = 91.0
+        while now < 1000, !flow.snapshot(now: at(now)).isAsleep {
+            if let job = flow.nextJob(now: at(now)) { flow.answer(job, now: now) }
+            now += 1
+        }
+        #expect(flow.snapshot(now: at(now)).isAsleep)
+        flow.unregistered()
+        #expect(flow.nextJob(now: at(now)) == .register)
+    }
+
     /// Each doze is a claim, and without a floor it would put the last look off.
     @Test func slowClaimsFallAsleepToo() {
         var flow = Flow(policy())

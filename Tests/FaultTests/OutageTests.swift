@@ -22,7 +22,7 @@ import Testing
         defer { ledger.remove() }
         // The short ones end while the server is away, the long ones lose their leases.
         let short = try await database.send("work", Array(repeating: #"{"sleep":1.5}"#, count: 100))
-        let long = try await database.send("work", Array(repeating: #"{"sleep":4}"#, count: 100))
+        let long = try await database.send("work", Array(repeating: #"{"sleep":9}"#, count: 100))
         // Read by others before, so that every claim is journaled.
         try await database.setReadCount("work", 20)
         let daemon = try DaemonProcess(
