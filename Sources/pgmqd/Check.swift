@@ -39,7 +39,7 @@ struct Check: AsyncParsableCommand {
             }
             await connection.close()
             guard problems.isEmpty else { throw Failure(message: problems.joined(separator: "\n"), code: 78) }
-            Output.line("database: every queue can be worked")
+            Output.line("database: all that the queues need is there")
         } catch let error as PostgresError {
             throw Failure.database(error)
         }

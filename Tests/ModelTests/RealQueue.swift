@@ -37,7 +37,7 @@ struct RealQueue: Sendable {
             do throws(PostgresError) {
                 let rows = try await client.transaction([statement(operation)], limits: Self.limits).rows[0]
                 return answer(operation, rows)
-            } catch where error.sqlState?.code == "55P03" {
+            } catch  where error.sqlState?.code == "55P03" {
                 return .locked
             }
         }
@@ -48,7 +48,7 @@ struct RealQueue: Sendable {
         let statements = [Statement("begin"), Statement("set local lock_timeout = '50ms'"), statement(operation)]
         do throws(PostgresError) {
             return answer(operation, try await dawdler.run(statements, deadline: Self.deadline)[2])
-        } catch where error.sqlState?.code == "55P03" {
+        } catch  where error.sqlState?.code == "55P03" {
             try await end(commits: false)
             return .locked
         }

@@ -84,7 +84,9 @@ import Testing
         }
         #expect(error?.kind == .server)
         #expect(error?.statement == nil)
-        #expect(try await connection.run([Statement("select count(*) from t")], deadline: .seconds(10))[0].int(0, 0) == 0)
+        #expect(
+            try await connection.run([Statement("select count(*) from t")], deadline: .seconds(10))[0].int(0, 0) == 0
+        )
         await connection.close()
     }
 
@@ -116,7 +118,10 @@ import Testing
     @Test func `the server's own limits end a statement below the client's deadline`() async throws {
         let connection = try await connection()
         let error = await #expect(throws: PostgresError.self) {
-            _ = try await connection.transaction([Statement("select pg_sleep(30)")], limits: Limits(deadline: .seconds(1)))
+            _ = try await connection.transaction(
+                [Statement("select pg_sleep(30)")],
+                limits: Limits(deadline: .seconds(1))
+            )
         }
         #expect(error?.sqlState == SQLState("57014"))
         #expect(!connection.isClosed)
