@@ -117,7 +117,8 @@ extension PostgresError {
     /// libpq before 17 tells no SQLSTATE of a failed connection, so this reads the server's words. In another language
     /// they are not known, and a refusal is waited out like an outage: the safe side.
     var refusesLogin: Bool {
-        kind == .connection && message.contains("FATAL:")
+        if message == Self.malformedConnectionString { return true }
+        return kind == .connection && message.contains("FATAL:")
             && ["password authentication failed", "no pg_hba.conf entry", "does not exist", "authentication failed"]
                 .contains { message.contains($0) }
     }

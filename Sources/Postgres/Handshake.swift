@@ -8,6 +8,9 @@ struct Handshake {
 
     func run(url: String, application: String, deadline: Duration) async throws(PostgresError) -> Handle {
         let end = ContinuousClock.now + deadline
+        guard Self.isUnderstood(url) else {
+            throw PostgresError(.connection, message: PostgresError.malformedConnectionString)
+        }
         guard let handle = await begin(url: url, application: application) else {
             throw PostgresError(.connection, message: "out of memory")
         }
@@ -40,6 +43,14 @@ struct Handshake {
             return PQsetnonblocking(handle.pointer, 1) == 0 && PQenterPipelineMode(handle.pointer) == 1
         }
         guard pipelined else { throw failure(handle) }
+    }
+
+    /// Asked before libpq is: its own complaint quotes the part it did not understand, and that may be the password.
+    private static func isUnderstood(_ url: String) -> Bool {
+        guard url.contains("=") || url.hasPrefix("postgres://") || url.hasPrefix("postgresql://") else { return true }
+        guard let options = PQconninfoParse(url, nil) else { return false }
+        PQconninfoFree(options)
+        return true
     }
 
     private func begin(url: String, application: String) async -> Handle? {

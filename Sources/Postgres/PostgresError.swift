@@ -36,6 +36,9 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible {
         self.statement = statement
     }
 
+    public static let malformedConnectionString =
+        "libpq does not understand the connection string; a % @ / or : in a password is written %25 %40 %2F %3A in a URL"
+
     /// For logs. Without the detail: the server quotes the failing row there, and with it the message's body.
     public var description: String {
         var text = message

@@ -7,6 +7,10 @@ extension Contest {
 
     mutating func draw() -> Step {
         if let step = planned.popLast() { return step }
+        if rounds > 0 {
+            rounds -= 1
+            return round()
+        }
         let isDawdling = dawdling != nil
         let weights = [
             14, 14, 4, 24, 5, 4, 7, 3, 5, 12, 2, isDawdling ? 0 : 6, isDawdling ? 14 : 0, 4,
@@ -31,6 +35,26 @@ extension Contest {
         }
     }
 
+    /// A message that fails again and again: of its journal only the last rows are kept.
+    private mutating func round() -> Step {
+        if model.rows.isEmpty { return .perform(.send(bodies: [Array("\"again\"".utf8)], delay: .zero)) }
+        guard let held = leases.last, !held.isSettled else {
+            return .perform(
+                .exchange(Exchange(claim: Claim(limit: 500, reach: .all, floor: nil)), daemon: dice.below(2))
+            )
+        }
+        let attempt = Attempt(number: held.lease.history.attempts + 1, kind: .failed, duration: .zero, reason: "again")
+        let settlement =
+            dice.chance(90)
+            ? Settlement(
+                delivery: held.lease.delivery,
+                outcome: .retry(after: .zero, reason: "again"),
+                attempt: attempt
+            )
+            : Settlement(delivery: held.lease.delivery, outcome: .snooze(.zero))
+        return .perform(.exchange(Exchange(settlements: [settlement]), daemon: held.daemon))
+    }
+
     // MARK: - Daemons
 
     /// Leases of a daemon, or of both; old ones are in it every now and then.
@@ -41,8 +65,9 @@ extension Contest {
 
     /// A lock is waited for until the server gives up: that is done only now and then.
     private mutating func settleable(_ held: [Held]) -> [Held] {
-        if dice.chance(6) { return held }
-        return held.filter { held in (model.row(held.lease.fence.messageID)?.lockedBy ?? 0) == 0 }
+        let isLocked = { [model] (held: Held) in (model.row(held.lease.fence.messageID)?.lockedBy ?? 0) != 0 }
+        let locked = dice.chance(6) ? held.filter(isLocked) : []
+        return locked.isEmpty ? held.filter { !isLocked($0) } : locked
     }
 
     private mutating func claim() -> Step {

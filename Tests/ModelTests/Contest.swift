@@ -37,6 +37,8 @@ struct Contest {
     var clock: Timestamp
     var dawdling: (transaction: Int, since: Timestamp)?
     var planned: [Step] = []
+    /// Steps of a message that fails again and again, before the others.
+    var rounds: Int
     var messages = 0
     private(set) var story: [String] = []
     /// Rows as they were when they were last compared.
@@ -55,6 +57,7 @@ struct Contest {
         )
         // PGMQ's archive takes an id once: it cannot have the messages of an emptied queue beside the earlier ones.
         archives = dice.chance(25) && !settings.isUnlogged
+        rounds = dice.chance(6) ? 52 : 0
         model = QueueModel(settings)
         real = try await lane.queue(settings, archives: archives)
         clock = try await real.look().clock
@@ -63,7 +66,7 @@ struct Contest {
 
     /// - Throws: ``Difference``
     mutating func run(steps: Int) async throws {
-        for _ in 0..<steps {
+        for _ in 0..<(rounds + steps) {
             let step = draw()
             story.append("\(step)")
             try await take(step)

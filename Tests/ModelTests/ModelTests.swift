@@ -18,7 +18,7 @@ import Testing
             for failure in failures { Issue.record("\(failure.text)\n\(failure.story.joined(separator: "\n"))") }
             return
         }
-        let failures = try await Contests.run(seeds: 0..<(Self.number("PGMQD_MODEL_SEEDS") ?? 300), lanes: 4)
+        let failures = try await Contests.run(seeds: 0..<(Self.number("PGMQD_MODEL_SEEDS") ?? 400), lanes: 4)
         for failure in failures.prefix(5) {
             Issue.record("PGMQD_MODEL_SEED=\(failure.seed): \(failure.text)\n\(failure.story.last ?? "")")
         }

@@ -43,7 +43,7 @@ struct RealQueue: Sendable {
         }
     }
 
-    /// By the dawdler, whose transaction stays open. One of daemons' operations is the client's then.
+    /// By the dawdler, whose transaction stays open. A daemon never dawdles: its operations do nothing here.
     func begin(_ operation: Operation) async throws -> Answer {
         let statements = [Statement("begin"), Statement("set local lock_timeout = '50ms'"), statement(operation)]
         do throws(PostgresError) {

@@ -159,6 +159,16 @@ import Testing
         #expect(error?.kind == .connection)
     }
 
+    @Test(arguments: [
+        "postgresql://app:100%secret@db/app", "postgres//app:secret@db/app?sslmode=require", "host=db password='secret",
+    ])
+    func `a malformed connection string is told without quoting it`(url: String) async throws {
+        let error = await #expect(throws: PostgresError.self) {
+            _ = try await Connection.open(url: url, deadline: .seconds(10))
+        }
+        #expect(error?.message == PostgresError.malformedConnectionString)
+    }
+
     @Test func `names and literals are quoted by libpq`() async throws {
         let connection = try await connection()
         #expect(try await connection.quote(identifier: #"a"b; drop"#) == #""a""b; drop""#)
