@@ -24,7 +24,7 @@ import Testing
             #expect(try await 0..<1 ~= sender.delay(beyond: 6), "round \(round)")
             let backends = try await database.text(Self.backends)
             try await database.sql(Self.terminate)
-            try await eventually("all connections are new") {
+            try await eventually("all connections are new", within: .seconds(180)) {
                 let now = try await (database.text(Self.backends), database.backends())
                 return now.0 != backends && now.1 == 4
             }
