@@ -16,7 +16,8 @@ extension Flow {
         asked = now
         if isHalted { return nil }
         if let job = repeatedSettlement(now: now) { return job }
-        if !done.isEmpty {
+        let gathers = gathers(now: now)
+        if !done.isEmpty, !gathers {
             return .exchange(Exchange(settlements: batch(from: \.done), claim: claim(riding: true, now: now)))
         }
         let losses = lossesToClose(now: now)
@@ -25,9 +26,30 @@ extension Flow {
         }
         if let job = phantoms(now: now) { return job }
         if let job = suspectToBegin(now: now) { return job }
+        if gathers {
+            let since = gatheringSince ?? now
+            if !done.isEmpty { gatheringSince = since }
+            restUntil = done.isEmpty ? nil : since + Self.patience
+            return nil
+        }
         guard mayClaim(now: now) else { return nil }
         return lookForWork(now: now)
     }
+
+    /// In a flood a transaction waits until it is worth its price: a full batch of outcomes to write, and as many
+    /// places to claim for. Only while the workers have enough to go on with, and never for long.
+    func gathers(now: Instant) -> Bool {
+        mode == .running && prefetch.places >= policy.batchLimit && !ready.isEmpty && done.count < policy.batchLimit
+            && (reserved > 0 || ready.count > capacity / 2)
+            && gatheringSince.map { now < $0 + Self.patience } ?? true
+    }
+
+    /// Cheap: the alarm is set, and there is nothing to ask for until it rings or the batch is full.
+    func isGathering(now: Instant) -> Bool {
+        gatheringSince != nil && gathers(now: now)
+    }
+
+    static var patience: Duration { .milliseconds(10) }
 
     private mutating func lookForWork(now: Instant) -> Job? {
         let step = attention.step(now: now, interval: interval)

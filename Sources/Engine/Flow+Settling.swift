@@ -14,6 +14,7 @@ extension Flow {
         let count = min(self[keyPath: box].count, policy.batchLimit)
         let batch = Array(self[keyPath: box].prefix(count))
         self[keyPath: box].removeFirst(count)
+        if box == \.done { gatheringSince = nil }
         settling += count
         if count > 0 { inFlight.append(batch) }
         return batch

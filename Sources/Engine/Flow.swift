@@ -54,6 +54,8 @@ public struct Flow: Sendable {
     var settling = 0
     /// The settlements of every exchange under way.
     var inFlight: [[Settlement]] = []
+    /// Since when outcomes wait for more of them.
+    var gatheringSince: Instant?
     /// Of these, what a new lease of the message has taken over.
     var passedOn: Set<Fence> = []
     /// For the log, taken by the shell.

@@ -248,7 +248,8 @@ public final class QueueConsumer: Sendable {
             }
             let next = state.flow.take(worker: worker, now: now)
             // While both pumps are busy there is nobody to hand anything to: the next of them will ask.
-            return (next, state.idlePumps.isEmpty && !state.flow.mayHaveEnded ? nil : state.dispatch(now: now))
+            let asks = !state.idlePumps.isEmpty && !state.flow.isGathering(now: now)
+            return (next, asks || state.flow.mayHaveEnded ? state.dispatch(now: now) : nil)
         }
         if let due { handOut(due) }
         guard let next else { return nil }

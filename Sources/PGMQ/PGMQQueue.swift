@@ -239,16 +239,17 @@ public final class PGMQQueue: Engine.Queue {
 
     private func leases(_ rows: Rows) -> [Lease] {
         (0..<rows.count).map { row in
-            let size = Int(rows.int(row, 5))
+            let (body, headers) = (rows.bytes(row, 6), rows.bytes(row, 7))
+            let oversize = rows.isNull(row, 5) ? nil : Int(rows.int(row, 5))
             return Lease(
                 delivery: Delivery(
                     fence: Self.fence(rows, row, readAt: 3),
                     enqueuedAt: ServerTime.timestamp(rows.timestamp(row, 2))
                 ),
-                body: rows.bytes(row, 6),
-                headers: rows.bytes(row, 7),
-                size: size,
-                isOversized: size > options.maxMessageBytes,
+                body: body,
+                headers: headers,
+                size: oversize ?? (body?.count ?? 0) + (headers?.count ?? 0),
+                isOversized: oversize != nil,
                 history: rows.bytes(row, 8).map(Self.history) ?? .none,
                 formerVT: ServerTime.timestamp(rows.timestamp(row, 4))
             )

@@ -25,7 +25,8 @@ extension QueueStatements {
         guard journaled || options.archives else {
             return Statement(
                 "delete from \(shape.table) q using \(source) where \(fence) returning l.msg_id, l.read_ct, l.read_at",
-                leases
+                leases,
+                keepsPlan: true
             )
         }
         var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*, l.read_at)"]
@@ -45,7 +46,11 @@ extension QueueStatements {
             ctes.append(pruned(queue: "$4"))
             parameters.append(.text(queue.folded))
         }
-        return Statement("with \(ctes.joined(separator: ", ")) select msg_id, read_ct, read_at from gone", parameters)
+        return Statement(
+            "with \(ctes.joined(separator: ", ")) select msg_id, read_ct, read_at from gone",
+            parameters,
+            keepsPlan: true
+        )
     }
 
     /// The journal of a message goes with it.

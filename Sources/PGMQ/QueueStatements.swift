@@ -12,20 +12,27 @@ struct QueueStatements: Sendable {
     var readAt: String { shape.hasLastReadAt ? "last_read_at" : "enqueued_at" }
 
     /// On the table's rows `q` and the leases' rows `l`.
-    var fence: String { "q.msg_id = l.msg_id and q.read_ct = l.read_ct and q.\(readAt) = l.read_at" }
+    ///
+    /// The id is compared as a range of one: that can look up rows by index, for one lease after the other, and can be
+    /// nothing else. With an equality the planner could as well read the whole index and look for each row's lease,
+    /// and would in a queue that it believes to be empty.
+    var fence: String {
+        "q.msg_id between l.msg_id and l.msg_id and q.read_ct = l.read_ct and q.\(readAt) = l.read_at"
+    }
 
     /// A row is found again by where it lies, but for partitions, which have the same places.
     private var sameRow: String { shape.isPartitioned ? "q.msg_id = p.msg_id" : "q.ctid = p.place" }
 
     // MARK: - Claiming
 
-    /// The texts are made once, where the row is locked; what is too large is not sent.
+    /// The texts are made once, where the row is locked; of what is too large only the size is sent.
     func claim(_ claim: Claim) -> Statement {
         let size = "coalesce(octet_length(p.body), 0) + coalesce(octet_length(p.headers), 0)"
         return Statement(
             """
             with p as materialized (
-                select msg_id, vt as former_vt, ctid as place, message::text as body, headers::text as headers
+                select \(shape.isPartitioned ? "msg_id" : "ctid as place"), vt as former_vt, message::text as body,
+                    headers::text as headers
                 from \(shape.table)
                 where vt >= $1 and vt <= statement_timestamp()
                 order by vt limit $2 for update skip locked
@@ -34,7 +41,8 @@ struct QueueStatements: Sendable {
             set vt = clock_timestamp() + make_interval(secs => $3), read_ct = q.read_ct + 1\
             \(shape.hasLastReadAt ? ", last_read_at = clock_timestamp()" : "")
             from p where \(sameRow)
-            returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt), p.former_vt, \(size),
+            returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt), p.former_vt,
+                case when \(size) > $8 then \(size) end,
                 case when \(size) <= $8 then p.body end, case when \(size) <= $8 then p.headers end,
                 case when q.read_ct > 1 then
                     pgmqd.deliver($4, q.msg_id, q.enqueued_at, q.read_ct, $5, $6, $7, $9::bigint::int) end
@@ -45,7 +53,8 @@ struct QueueStatements: Sendable {
                 .double(options.visibilityTimeout.inSeconds),
                 .text(queue.folded), .text(identity.daemon), .text(identity.host), .text(identity.version),
                 .int(Int64(options.maxMessageBytes)), .int(Int64(options.suspectedAfter)),
-            ]
+            ],
+            keepsPlan: true
         )
     }
 

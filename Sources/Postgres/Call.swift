@@ -5,6 +5,8 @@ struct Call {
     let prefix: Int
     let deadline: ContinuousClock.Instant
     let continuation: CheckedContinuation<Result<[Rows], PostgresError>, Never>
+    /// The statements that are prepared in this transaction, each in front of the statement of that number.
+    private var preparing: [(before: Int, sql: String)] = []
 
     private var rows: [Rows] = []
     private var error: PostgresError?
@@ -36,6 +38,16 @@ struct Call {
             return .failure(PostgresError(.server, message: "\(rows.count) results for \(statements) statements"))
         }
         return .success(rows)
+    }
+
+    mutating func prepares(_ sql: String, before statement: Int) {
+        preparing.append((statement, sql))
+    }
+
+    /// - Returns: the statement that the next result says is prepared; nil if that result is a statement's own.
+    mutating func nextPrepared() -> String? {
+        guard let first = preparing.first, first.before == rows.count else { return nil }
+        return preparing.removeFirst().sql
     }
 
     mutating func received(_ rows: Rows) {

@@ -17,6 +17,7 @@ public actor Connection {
 
     private let socket: Socket
     private let onNotification: @Sendable (Notification) -> Void
+    private var plans = KeptPlans(isAllowed: false)
     private var call: Call?
     /// How many there have been: the number of the one in flight.
     private var calls = 0
@@ -48,6 +49,12 @@ public actor Connection {
         )
         let connection = Connection(handle: handle, executor: executor, onNotification: onNotification)
         await connection.start()
+        do throws(PostgresError) {
+            try await connection.greet(deadline: deadline)
+        } catch {
+            await connection.close()
+            throw error
+        }
         return connection
     }
 
@@ -73,6 +80,12 @@ public actor Connection {
         } onWritable: { [weak self] in
             self?.assumeIsolated { $0.flush() }
         }
+    }
+
+    /// A pooler tells a backend of its own making: behind one, a statement prepared is not there the next time.
+    private func greet(deadline: Duration) async throws(PostgresError) {
+        let rows = try await run([Statement("select pg_backend_pid()")], deadline: deadline)
+        plans = KeptPlans(isAllowed: rows[0].int(0, 0) == Int64(backend))
     }
 
     // MARK: - Transactions
@@ -117,12 +130,24 @@ public actor Connection {
     }
 
     private func send(_ statements: [Statement]) {
-        for statement in statements {
-            guard socket.handle.send(statement) else { return lost() }
+        for (index, statement) in statements.enumerated() {
+            guard send(statement, index) else { return lost() }
         }
         guard PQpipelineSync(socket.handle.pointer) == 1 else { return lost() }
         armTimer()
         flush()
+    }
+
+    private func send(_ statement: Statement, _ index: Int) -> Bool {
+        switch plans.route(statement) {
+        case .unnamed:
+            return socket.handle.send(statement)
+        case .prepared(let name):
+            return socket.handle.send(statement, as: name)
+        case .new(let name):
+            call?.prepares(statement.sql, before: index)
+            return socket.handle.prepare(statement, as: name) && socket.handle.send(statement, as: name)
+        }
     }
 
     private func flush() {
@@ -159,11 +184,18 @@ public actor Connection {
             finish()
             return false
         case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
-            call?.received(Rows(taking: result))
+            if let sql = call?.nextPrepared() {
+                plans.prepared(sql)
+                PQclear(result)
+            } else {
+                call?.received(Rows(taking: result))
+            }
         case PGRES_PIPELINE_ABORTED:
             PQclear(result)
         default:
-            call?.failed(PostgresError(result: result))
+            let error = PostgresError(result: result)
+            plans.failed(error)
+            call?.failed(error)
             PQclear(result)
         }
         return true

@@ -14,14 +14,30 @@ struct Handle: @unchecked Sendable {
         text.split(separator: "\n").map { $0.trimmingSpaces() }.joined(separator: "; ")
     }
 
-    func send(_ statement: Statement) -> Bool {
-        let values = statement.parameters.map(\.encoded)
-        let types = statement.parameters.map(\.type)
-        let lengths = values.map { Int32($0?.count ?? 0) }
+    /// - Parameter name: of a prepared statement, to be used in place of the text.
+    func send(_ statement: Statement, as name: String? = nil) -> Bool {
+        let values = EncodedParameters(statement.parameters)
         let formats = [Int32](repeating: 1, count: values.count)
-        return withPointers(to: values) { pointers in
-            PQsendQueryParams(pointer, statement.sql, Int32(values.count), types, pointers, lengths, formats, 1) == 1
+        return values.withPointers { pointers, lengths in
+            guard let name else {
+                return PQsendQueryParams(
+                    pointer,
+                    statement.sql,
+                    Int32(values.count),
+                    values.types,
+                    pointers,
+                    lengths,
+                    formats,
+                    1
+                ) == 1
+            }
+            return PQsendQueryPrepared(pointer, name, Int32(values.count), pointers, lengths, formats, 1) == 1
         }
+    }
+
+    func prepare(_ statement: Statement, as name: String) -> Bool {
+        let types = statement.parameters.map(\.type)
+        return PQsendPrepare(pointer, name, statement.sql, Int32(types.count), types) == 1
     }
 
     func nextNotification() -> Notification? {
@@ -32,24 +48,6 @@ struct Handle: @unchecked Sendable {
             payload: String(cString: notify.pointee.extra),
             sender: notify.pointee.be_pid
         )
-    }
-
-    /// The values stay where they are while the closure runs: they are copied into one block.
-    private func withPointers<R>(to values: [[UInt8]?], _ body: ([UnsafePointer<CChar>?]) -> R) -> R {
-        var block: [CChar] = []
-        var offsets: [Int?] = []
-        block.reserveCapacity(values.reduce(1) { $0 + ($1?.count ?? 0) + 1 })
-        for value in values {
-            offsets.append(value == nil ? nil : block.count)
-            if let value {
-                value.withUnsafeBytes { block.append(contentsOf: $0.bindMemory(to: CChar.self)) }
-                // An empty value needs an address of its own: NULL would be SQL's.
-                block.append(0)
-            }
-        }
-        return block.withUnsafeBufferPointer { buffer in
-            body(offsets.map { offset in offset.flatMap { buffer.baseAddress?.advanced(by: $0) } })
-        }
     }
 }
 

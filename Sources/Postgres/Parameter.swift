@@ -38,83 +38,105 @@ public enum Parameter: Sendable, Equatable {
         }
     }
 
-    /// The binary value; nil for NULL.
-    var encoded: [UInt8]? {
+    /// Appends the binary value.
+    /// - Returns: false for NULL, which has none.
+    func encode(into out: inout [UInt8]) -> Bool {
         switch self {
-        case .null:
-            return nil
-        case .bool(let value):
-            return [value ? 1 : 0]
-        case .int(let value), .timestamp(let value):
-            return [UInt8](bigEndian: value)
-        case .double(let value):
-            return [UInt8](bigEndian: value.bitPattern)
-        case .text(let value):
-            return Array(value.utf8)
-        case .json(let value):
-            return [1] + value
-        case .bools(let values):
-            return Self.array(of: 16, values, size: 1) { $1.append($0 ? 1 : 0) }
-        case .ints(let values):
-            return Self.array(of: 20, values, size: 8) { $1.append(bigEndian: $0) }
-        case .timestamps(let values):
-            return Self.array(of: 1184, values, size: 8) { $1.append(bigEndian: $0) }
-        case .int4s(let values):
-            return Self.array(of: 23, values, size: 4) { $1.append(bigEndian: $0) }
-        case .texts(let values):
-            return Self.array(of: 25, values.map { $0.map { Array($0.utf8) } })
-        case .jsons(let values):
-            return Self.array(of: 3802, values.map { $0.map { [1] + $0 } })
+        case .null: return false
+        case .bool(let value): out.append(value ? 1 : 0)
+        case .int(let value), .timestamp(let value): out.append(bigEndian: value)
+        case .double(let value): out.append(bigEndian: value.bitPattern)
+        case .text(let value): out.append(contentsOf: value.utf8)
+        case .json(let value): out.append(json: value)
+        case .bools(let values): out.append(array: values.map { $0 ? UInt8(1) : 0 }, of: 16)
+        case .ints(let values): out.append(array: values, of: 20)
+        case .timestamps(let values): out.append(array: values, of: 1184)
+        case .int4s(let values): out.append(array: values, of: 23)
+        case .texts(let values): out.append(array: values, of: 25) { $0.append(contentsOf: $1.utf8) }
+        case .jsons(let values): out.append(array: values, of: 3802) { $0.append(json: $1) }
         }
+        return true
+    }
+}
+
+/// Parameters as libpq wants them: all values in one block of bytes.
+struct EncodedParameters {
+    let types: [Oid]
+    private var block: [UInt8] = []
+    private var ranges: [Range<Int>?] = []
+
+    var count: Int { types.count }
+
+    init(_ parameters: [Parameter]) {
+        types = parameters.map(\.type)
+        for parameter in parameters {
+            let start = block.count
+            let isValue = parameter.encode(into: &block)
+            ranges.append(isValue ? start..<block.count : nil)
+        }
+        // An empty value needs an address of its own, inside the block: NULL would be SQL's.
+        block.append(0)
     }
 
-    private static func header(of element: Int32, count: Int, nulls: Bool, bytes: Int) -> [UInt8] {
-        var out: [UInt8] = []
-        out.reserveCapacity(20 + bytes)
-        out.append(bigEndian: Int32(count == 0 ? 0 : 1))
-        out.append(bigEndian: Int32(nulls ? 1 : 0))
-        out.append(bigEndian: element)
-        guard count > 0 else { return out }
-        out.append(bigEndian: Int32(count))
-        out.append(bigEndian: Int32(1))
-        return out
-    }
-
-    private static func array<T>(
-        of element: Int32,
-        _ values: [T],
-        size: Int,
-        _ append: (T, inout [UInt8]) -> Void
-    ) -> [UInt8] {
-        var out = header(of: element, count: values.count, nulls: false, bytes: values.count * (4 + size))
-        for value in values {
-            out.append(bigEndian: Int32(size))
-            append(value, &out)
+    /// The values stay where they are while the closure runs.
+    func withPointers<R>(_ body: ([UnsafePointer<CChar>?], [Int32]) -> R) -> R {
+        block.withUnsafeBytes { buffer in
+            let base = buffer.bindMemory(to: CChar.self).baseAddress
+            return body(
+                ranges.map { range in range.flatMap { base?.advanced(by: $0.lowerBound) } },
+                ranges.map { Int32($0?.count ?? 0) }
+            )
         }
-        return out
-    }
-
-    private static func array(of element: Int32, _ values: [[UInt8]?]) -> [UInt8] {
-        let bytes = values.reduce(0) { $0 + 4 + ($1?.count ?? 0) }
-        var out = header(of: element, count: values.count, nulls: values.contains { $0 == nil }, bytes: bytes)
-        for value in values {
-            guard let value else {
-                out.append(bigEndian: Int32(-1))
-                continue
-            }
-            out.append(bigEndian: Int32(value.count))
-            out.append(contentsOf: value)
-        }
-        return out
     }
 }
 
 extension [UInt8] {
-    init(bigEndian value: some FixedWidthInteger) {
-        self = Swift.withUnsafeBytes(of: value.bigEndian) { Array($0) }
-    }
-
     mutating func append(bigEndian value: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
+    }
+
+    fileprivate mutating func append(json value: [UInt8]) {
+        append(1)
+        append(contentsOf: value)
+    }
+
+    private mutating func append(headerOf element: Int32, count: Int, nulls: Bool) {
+        append(bigEndian: Int32(count == 0 ? 0 : 1))
+        append(bigEndian: Int32(nulls ? 1 : 0))
+        append(bigEndian: element)
+        guard count > 0 else { return }
+        append(bigEndian: Int32(count))
+        append(bigEndian: Int32(1))
+    }
+
+    /// A settlement's arrays are as long as its batch: they are written in place, and not byte by byte.
+    fileprivate mutating func append<T: FixedWidthInteger>(array values: [T], of element: Int32) {
+        append(headerOf: element, count: values.count, nulls: false)
+        let (start, size) = (count, MemoryLayout<T>.size)
+        append(contentsOf: repeatElement(0, count: values.count * (4 + size)))
+        withUnsafeMutableBytes { buffer in
+            var place = start
+            for value in values {
+                buffer.storeBytes(of: Int32(size).bigEndian, toByteOffset: place, as: Int32.self)
+                buffer.storeBytes(of: value.bigEndian, toByteOffset: place + 4, as: T.self)
+                place += 4 + size
+            }
+        }
+    }
+
+    fileprivate mutating func append<T>(
+        array values: [T?],
+        of element: Int32,
+        _ encode: (inout [UInt8], T) -> Void
+    ) {
+        append(headerOf: element, count: values.count, nulls: values.contains { $0 == nil })
+        for value in values {
+            let lengthAt = count
+            append(bigEndian: Int32(-1))
+            guard let value else { continue }
+            encode(&self, value)
+            let length = Int32(count - lengthAt - 4)
+            withUnsafeMutableBytes { $0.storeBytes(of: length.bigEndian, toByteOffset: lengthAt, as: Int32.self) }
+        }
     }
 }

@@ -1,10 +1,14 @@
-/// One SQL statement with its parameters. Always unnamed: planned for these values, each time.
+/// One SQL statement with its parameters.
 public struct Statement: Sendable, Equatable {
     public var sql: String
     public var parameters: [Parameter]
+    /// The server parses and plans it once a connection, not each time. Only for a statement that has one sensible
+    /// plan, whatever the planner believes of its tables: a plan made while a queue was empty is kept when it is full.
+    public var keepsPlan: Bool
 
-    public init(_ sql: String, _ parameters: [Parameter] = []) {
+    public init(_ sql: String, _ parameters: [Parameter] = [], keepsPlan: Bool = false) {
         self.sql = sql
         self.parameters = parameters
+        self.keepsPlan = keepsPlan
     }
 }

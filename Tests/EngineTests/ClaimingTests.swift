@@ -26,6 +26,58 @@ import Testing
         #expect(limit < 100)
     }
 
+    /// A hundred thousand messages a second, by one worker; 500 of them have just arrived.
+    private func flooded(workers: Int = 1) -> Flow {
+        var flow = Flow(policy(workers: workers))
+        flow.receive([lease(1)], now: 0)
+        for number in 1...600 {
+            let moment = Double(number) / 100
+            _ = flow.begin(0, now: moment - 0.01)
+            flow.end(0, .done, now: moment)
+            let arriving = number < 600 ? [lease(Int64(number + 1))] : (1001...1500).map { lease($0) }
+            flow.answer(flow.nextJob(now: at(moment)), arriving, now: moment)
+        }
+        return flow
+    }
+
+    @Test func aFloodGoesInFullBatches() {
+        var flow = flooded()
+        let second = flow.nextJob(now: at(6))
+        #expect(second?.claim?.limit == 500, "for the places that are left")
+        for number in 1..<500 {
+            #expect(flow.begin(0, now: 6) == Int64(1000 + number))
+            flow.end(0, .done, now: 6)
+            #expect(flow.nextJob(now: at(6)) == nil, "the batch is not full")
+        }
+        _ = flow.begin(0, now: 6)
+        flow.end(0, .done, now: 6)
+        let third = flow.nextJob(now: at(6))
+        #expect(third?.settlements.count == 500)
+        #expect(third?.claim?.limit == 500)
+    }
+
+    @Test func aBatchWaitsNotForLong() {
+        var flow = flooded()
+        _ = flow.nextJob(now: at(6))
+        _ = flow.begin(0, now: 6)
+        flow.end(0, .done, now: 6)
+        #expect(flow.nextJob(now: at(6)) == nil)
+        #expect(flow.nextAlarm().map { $0 <= at(16) } ?? false)
+        #expect(flow.nextJob(now: at(16))?.settlements.count == 1, "the next handler takes its time")
+    }
+
+    @Test func workersAreNotKeptWaitingForAFullBatch() {
+        var flow = flooded()
+        _ = flow.nextJob(now: at(6))
+        for number in 1...500 {
+            _ = flow.begin(0, now: 6)
+            flow.end(0, number % 100 == 0 ? .failed("no") : .done, now: 6)
+        }
+        // Five of the outcomes are no success and went apart.
+        let jobs = [flow.nextJob(now: at(6)), flow.nextJob(now: at(6))]
+        #expect(jobs.map { $0?.settlements.count } == [495, 5])
+    }
+
     @Test func bytesAreBounded() {
         var flow = Flow(policy(workers: 8, maxInflightBytes: 100 << 10))
         #expect(flow.nextJob(now: at(0))?.claim?.limit == 6, "of the usual size")

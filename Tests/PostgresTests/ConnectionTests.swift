@@ -70,6 +70,48 @@ import Testing
         await connection.close()
     }
 
+    @Test func `what keeps its plan is prepared once`() async throws {
+        let connection = try await connection()
+        let limits = Limits(deadline: .seconds(10))
+        for number in 1...3 {
+            let kept = Statement("select $1::bigint * 2", [.int(Int64(number))], keepsPlan: true)
+            let rows = try await connection.transaction([kept, Statement("select 7"), kept], limits: limits).rows
+            #expect(rows.map { $0.count } == [1, 1, 1])
+            #expect(rows[2].int(0, 0) == Int64(number * 2))
+        }
+        let names = Statement("select count(*) from pg_prepared_statements where statement like '%* 2'")
+        #expect(try await connection.run([names], deadline: .seconds(10))[0].int(0, 0) == 1)
+        await connection.close()
+    }
+
+    @Test func `what could not be prepared is prepared the next time`() async throws {
+        let connection = try await connection()
+        let kept = Statement("select a from t", keepsPlan: true)
+        for before in ["select 1 / 0", "select 1"] {
+            let error = await #expect(throws: PostgresError.self) {
+                _ = try await connection.run([Statement(before), kept], deadline: .seconds(10))
+            }
+            #expect(error?.statement == (before == "select 1" ? 1 : 0))
+        }
+        _ = try await connection.run([Statement("create table t as select 5 as a")], deadline: .seconds(10))
+        #expect(try await connection.run([kept], deadline: .seconds(10))[0].int(0, 0) == 5)
+        await connection.close()
+    }
+
+    @Test(arguments: ["alter table t alter a type text", "deallocate all"])
+    func `a kept plan that no longer holds is made again`(change: String) async throws {
+        let connection = try await connection()
+        let kept = Statement("select a from t", keepsPlan: true)
+        _ = try await connection.run([Statement("create table t as select 5 as a"), kept], deadline: .seconds(10))
+        _ = try await connection.run([kept, Statement(change)], deadline: .seconds(10))
+        let error = await #expect(throws: PostgresError.self) {
+            _ = try await connection.run([kept], deadline: .seconds(10))
+        }
+        #expect(["0A000", "26000"].contains(error?.sqlState?.code))
+        #expect(try await connection.run([kept], deadline: .seconds(10))[0].count == 1)
+        await connection.close()
+    }
+
     @Test func `a commit that fails is an error behind all the rows`() async throws {
         let connection = try await connection()
         _ = try await connection.run(

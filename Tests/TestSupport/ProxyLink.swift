@@ -51,6 +51,8 @@ final class ProxyLink: Sendable {
     private func carryQuestions() {
         guard let startup = Frame.read(from: client, isTyped: false), write(startup.bytes, to: server) else { return }
         var pipeline: [Frame] = []
+        // By name: what is prepared once is only named afterwards.
+        var texts: [String: String] = [:]
         while let frame = Frame.read(from: client, isTyped: true) {
             // Outside of a pipeline: passwords, Terminate, simple queries.
             if pipeline.isEmpty, ["p", "X", "Q", "F"].contains(frame.type) {
@@ -59,15 +61,17 @@ final class ProxyLink: Sendable {
             }
             pipeline.append(frame)
             guard frame.type == "S" else { continue }
-            guard forward(pipeline) else { return }
+            for (name, text) in pipeline.compactMap(\.parsed) { texts[name] = text }
+            let statements = pipeline.compactMap { $0.bound.flatMap { texts[$0] } }
+            guard forward(pipeline, text: statements.joined(separator: "\n")) else { return }
             pipeline = []
         }
     }
 
     /// - Returns: false where the connection ends.
-    private func forward(_ pipeline: [Frame]) -> Bool {
+    private func forward(_ pipeline: [Frame], text: String) -> Bool {
         let bytes = pipeline.flatMap(\.bytes)
-        switch decide(pipeline.compactMap(\.statement).joined(separator: "\n")) {
+        switch decide(text) {
         case .pass, .hold:
             return write(bytes, to: server)
         case .cutBefore:
@@ -137,12 +141,20 @@ final class ProxyLink: Sendable {
             return bytes
         }
 
-        /// The text of a Parse: behind the statement's name.
-        var statement: String? {
-            guard type == "P" else { return nil }
-            let body = bytes.dropFirst(5)
-            let text = body.drop { $0 != 0 }.dropFirst().prefix { $0 != 0 }
-            return String(decoding: text, as: UTF8.self)
+        /// A Parse's name for the statement, and its text.
+        var parsed: (name: String, text: String)? {
+            type == "P" ? (string(0), string(1)) : nil
+        }
+
+        /// The statement that a Bind names, behind its portal.
+        var bound: String? {
+            type == "B" ? string(1) : nil
+        }
+
+        /// The texts that a message begins with each end in a zero.
+        private func string(_ index: Int) -> String {
+            let parts = bytes.dropFirst(5).split(separator: 0, maxSplits: index + 1, omittingEmptySubsequences: false)
+            return String(decoding: parts[index], as: UTF8.self)
         }
     }
 }

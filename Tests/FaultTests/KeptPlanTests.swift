@@ -1,0 +1,55 @@
+import Postgres
+import TestSupport
+import Testing
+
+/// Plans are kept, and hold whatever becomes of the queue and of the connection.
+@Suite(.serialized) struct KeptPlanTests {
+    /// Neither the claim's nor the settlement's plan, made for an empty queue, reads a full one from end to end.
+    @Test func `a plan made for an empty queue serves a full one`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        for table in ["pgmq.q_work", "pgmq.q_work_dlq", "pgmqd.journal"] {
+            try await database.sql("alter table \(table) set (autovacuum_enabled = false)")
+        }
+        // One message is left, on the last of many pages: the planner takes it for the only row there will be.
+        let parked =
+            "insert into pgmq.q_work (vt, message) select now() + interval '1 day', '{}' from generate_series(1, 5000)"
+        try await database.sql(parked)
+        try await database.sql("delete from pgmq.q_work where msg_id < 5000")
+        try await database.sql("vacuum analyze pgmq.q_work")
+        let settings = Settings(database, queue: "work", handler: "{ discard = true }")
+        let daemon = try DaemonProcess(settings.text)
+        try await daemon.ready()
+        // Settles what it claims, each on its own connection, so that both have their plans.
+        for _ in 0..<20 {
+            _ = try await database.send("work", ["{}"])
+            try await eventually("it is settled") { try await database.count("work") == 1 }
+        }
+        let flood = 20_000
+        let read = "select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relid = 'pgmq.q_work'::regclass"
+        let deleted = "select n_tup_del from pg_stat_user_tables where relid = 'pgmq.q_work'::regclass"
+        let before = try await (read: database.int(read), deleted: database.int(deleted))
+        try await database.sql(
+            "insert into pgmq.q_work (vt, message) select now(), '{}' from generate_series(1, \(flood))"
+        )
+        // Not by counting the messages: that reads the index, too.
+        try await eventually("all are settled") { try await database.int(deleted) >= before.deleted + flood }
+        #expect(try await daemon.stop() == 0)
+        let entries = try await database.int(read) - before.read
+        #expect(entries / flood < 12, "index entries read for a message")
+    }
+
+    @Test func `through PgBouncer in transaction mode nothing is left prepared on the server`() async throws {
+        let server = try await TestServer.common()
+        let database = try await server.database()
+        let bouncer = try await PgBouncer(before: server)
+        let connection = try await Connection.open(url: bouncer.url(database), deadline: .seconds(10))
+        let kept = Statement("select 1", keepsPlan: true)
+        for _ in 0..<3 {
+            _ = try await connection.transaction([kept], limits: Limits(deadline: .seconds(10)))
+        }
+        let names = Statement("select count(*) from pg_prepared_statements")
+        #expect(try await connection.run([names], deadline: .seconds(10))[0].int(0, 0) == 0)
+        await connection.close()
+    }
+}
