@@ -15,9 +15,6 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     }
 }
 
-/// This process's monotonic clock; it goes on while the process is stopped.
-public typealias Instant = ContinuousClock.Instant
-
 /// One message as a handler sees it.
 public struct Message: Sendable {
     public let queue: String

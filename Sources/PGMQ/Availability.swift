@@ -1,3 +1,4 @@
+import Engine
 import Logging
 import Postgres
 import Synchronization
@@ -10,7 +11,7 @@ public final class Availability: Sendable {
         /// Roles that have none and could not open one.
         var away: Set<String> = []
         /// Since when, and why.
-        var outage: (since: ContinuousClock.Instant, reason: String)?
+        var outage: (since: Instant, reason: String)?
         var everConnected = false
         var firstAnswer: Answer?
         var waiters: [CheckedContinuation<String?, Never>] = []
@@ -76,7 +77,7 @@ public final class Availability: Sendable {
         switch event {
         case .opened:
             answer(.connected)
-            let ended = state.withLock { state -> (since: ContinuousClock.Instant, reason: String)? in
+            let ended = state.withLock { state -> (since: Instant, reason: String)? in
                 state.everConnected = true
                 state.open[role, default: 0] += 1
                 state.away.remove(role)

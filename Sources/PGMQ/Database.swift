@@ -73,7 +73,7 @@ public final class Database: Sendable {
     public var isDeaf: Bool { listener.isDeaf }
 
     /// When the listener's loop last turned, for the watchdog, and how often it should.
-    public var listenerTurned: ContinuousClock.Instant? { listener.lastTurn }
+    public var listenerTurned: Instant? { listener.lastTurn }
     public static let listenerInterval = Listener.pingInterval
     /// While its connection is away the loop waits for it, and may.
     public var isListenerConnected: Bool { listener.isConnected }

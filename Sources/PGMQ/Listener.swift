@@ -14,7 +14,7 @@ final class Listener: Sendable {
         var echo: (nonce: String, heard: AsyncStream<Void>.Continuation)?
         var wasDeaf = false
         var isConnected = false
-        var lastTurn: ContinuousClock.Instant?
+        var lastTurn: Instant?
     }
 
     /// How often the connection is proven alive, and LISTEN proven to deliver.
@@ -51,7 +51,7 @@ final class Listener: Sendable {
     var isConnected: Bool { state.withLock { $0.isConnected } }
 
     /// When the loop last turned, for the watchdog.
-    var lastTurn: ContinuousClock.Instant? { state.withLock { $0.lastTurn } }
+    var lastTurn: Instant? { state.withLock { $0.lastTurn } }
 
     func run() async {
         let failures = Availability(logger: logger[role: "listen"])
@@ -117,7 +117,7 @@ final class Listener: Sendable {
     // MARK: - Proving
 
     private func keepProving(_ pool: ConnectionPool) async {
-        var proven: (connection: ObjectIdentifier, at: ContinuousClock.Instant)?
+        var proven: (connection: ObjectIdentifier, at: Instant)?
         while !Task.isCancelled {
             let id: ObjectIdentifier?
             do throws(PostgresError) {

@@ -159,6 +159,13 @@ public actor Connection {
     }
 
     private func receive() {
+        // Of a socket that has hung up nothing more will be told: it is read to its end.
+        repeat {
+            consume()
+        } while closed == nil && socket.hasHungUp
+    }
+
+    private func consume() {
         guard closed == nil else { return }
         let pg = socket.handle.pointer
         guard PQconsumeInput(pg) == 1 else { return lost() }

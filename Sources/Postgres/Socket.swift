@@ -1,5 +1,6 @@
 import CLibPQ
 import Dispatch
+import Glibc
 
 /// The connection's socket, watched. All of it happens on the connection's queue.
 final class Socket: @unchecked Sendable {
@@ -9,6 +10,9 @@ final class Socket: @unchecked Sendable {
     private var reader: (any DispatchSourceRead)?
     private var writer: (any DispatchSourceWrite)?
     private var onWritable: @Sendable () -> Void = {}
+    /// The sources that dispatch has not let go of yet.
+    private let watching = DispatchGroup()
+    private var isClosed = false
 
     init(handle: Handle, queue: DispatchQueue) {
         self.handle = handle
@@ -18,9 +22,8 @@ final class Socket: @unchecked Sendable {
     func start(onReadable: @escaping @Sendable () -> Void, onWritable: @escaping @Sendable () -> Void) {
         self.onWritable = onWritable
         let reader = DispatchSource.makeReadSource(fileDescriptor: PQsocket(handle.pointer), queue: queue)
-        reader.setEventHandler(handler: onReadable)
         self.reader = reader
-        reader.activate()
+        watch(reader, onReadable)
     }
 
     /// Watched only while libpq has bytes that the kernel would not take.
@@ -28,30 +31,38 @@ final class Socket: @unchecked Sendable {
         guard wanted != (writer != nil) else { return }
         if wanted {
             let writer = DispatchSource.makeWriteSource(fileDescriptor: PQsocket(handle.pointer), queue: queue)
-            writer.setEventHandler(handler: onWritable)
             self.writer = writer
-            writer.activate()
+            watch(writer, onWritable)
         } else {
             writer?.cancel()
             writer = nil
         }
     }
 
-    /// The descriptor may be closed only when dispatch has stopped watching it: in the last cancel handler.
-    func close() {
-        let handle = handle
-        let group = DispatchGroup()
-        for source in [reader, writer].compactMap({ $0 as (any DispatchSourceProtocol)? }) {
-            group.enter()
-            source.setCancelHandler { group.leave() }
-            source.cancel()
-        }
-        let open = reader != nil || !finished
-        reader = nil
-        writer = nil
-        finished = true
-        if open { group.notify(queue: queue) { PQfinish(handle.pointer) } }
+    private func watch(_ source: any DispatchSourceProtocol, _ handler: @escaping @Sendable () -> Void) {
+        let watching = watching
+        watching.enter()
+        source.setEventHandler(handler: handler)
+        source.setCancelHandler { watching.leave() }
+        source.activate()
     }
 
-    private var finished = false
+    /// The other side is gone. On Linux dispatch tells of it once, together with what is left to read, and lets go of
+    /// the descriptor.
+    var hasHungUp: Bool {
+        var descriptor = pollfd(fd: PQsocket(handle.pointer), events: Int16(POLLIN), revents: 0)
+        return poll(&descriptor, 1, 0) == 1 && Int32(descriptor.revents) & (POLLHUP | POLLERR) != 0
+    }
+
+    /// The descriptor may be closed only when dispatch has stopped watching it.
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        reader?.cancel()
+        writer?.cancel()
+        reader = nil
+        writer = nil
+        let handle = handle
+        watching.notify(queue: queue) { PQfinish(handle.pointer) }
+    }
 }

@@ -1,3 +1,4 @@
+import Dispatch
 import Postgres
 import Synchronization
 import TestSupport
@@ -192,6 +193,21 @@ import Testing
         try await database.sql("select pg_terminate_backend($1::bigint::int)", [.int(Int64(connection.backend))])
         _ = await connection.whenClosed()
         #expect(connection.isClosed)
+    }
+
+    /// Dispatch forgets a descriptor that hangs up, with whatever is still to be read from it.
+    @Test func `last words and the end that arrive together are both heard`() async throws {
+        let database = try await TestServer.common().database()
+        let goOn = DispatchSemaphore(value: 0)
+        let connection = try await Connection.open(url: database.url, deadline: .seconds(10)) { _ in goOn.wait() }
+        _ = try await connection.run([Statement("listen busy")], deadline: .seconds(10))
+        try await database.sql("notify busy")
+        try await database.sql("select pg_terminate_backend($1::bigint::int)", [.int(Int64(connection.backend))])
+        try await eventually("the backend is gone") {
+            try await database.int("select count(*) from pg_stat_activity where pid = \(connection.backend)") == 0
+        }
+        goOn.signal()
+        try await eventually("the connection is closed", within: .seconds(10)) { connection.isClosed }
     }
 
     @Test func `a server that is not there is an error and not a wait`() async throws {
