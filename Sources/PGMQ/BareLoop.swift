@@ -57,7 +57,7 @@ package struct BareLoop {
         var floor: Timestamp?
         while !isReached() {
             let claim = statements.claim(Claim(limit: batch, reach: .floor, floor: floor))
-            let settle = (try? statements.settle(held)) ?? []
+            let settle = (try? statements.settle(held))?.map(\.statement) ?? []
             let rows = try await connection.transaction(settle + [claim], limits: limits).rows
             settled(held.count)
             guard let claimed = rows.last, claimed.count > 0 else {

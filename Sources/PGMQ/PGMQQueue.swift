@@ -42,14 +42,13 @@ public final class PGMQQueue: Engine.Queue {
     public func exchange(_ exchange: Exchange) async throws(QueueFailure) -> ExchangeResult {
         try await onWork { connection, statements async throws(QueueFailure) in
             if exchange.claim != nil { try self.prove(statements) }
-            var pipeline: [Statement] = []
-            let settles: Int
+            let settling: [SettlingStatement]
             do throws(MissingDeadLetterQueue) {
-                pipeline = try statements.settle(exchange.settlements)
-                settles = pipeline.count
+                settling = try statements.settle(exchange.settlements)
             } catch {
                 throw .refused(Problem.missing(deadLetter: error.name))
             }
+            var pipeline = settling.map(\.statement)
             if let suspect = exchange.begins { pipeline.append(statements.begin(suspect)) }
             if !exchange.lost.isEmpty { pipeline.append(statements.closeLost(exchange.lost)) }
             if exchange.settlements.contains(where: \.outcome.rings) {
@@ -63,8 +62,8 @@ public final class PGMQQueue: Engine.Queue {
             let (rows, clock) = try await Self.call { () async throws(PostgresError) in
                 try await connection.transaction(pipeline, limits: self.database.limits(synchronousCommit: durable))
             }
-            var refused = Self.refused(exchange.settlements, rows[..<settles])
-            if let suspect = exchange.begins, rows[settles].count == 0 { refused.insert(suspect.fence) }
+            var refused = Set(zip(settling, rows).flatMap { $0.refused($1) })
+            if let suspect = exchange.begins, rows[settling.count].count == 0 { refused.insert(suspect.fence) }
             return ExchangeResult(
                 refused: refused,
                 claimed: exchange.claim == nil ? [] : rows.last.map(self.leases) ?? [],
@@ -229,12 +228,6 @@ public final class PGMQQueue: Engine.Queue {
             readCount: Int32(truncatingIfNeeded: rows.int(row, 1)),
             readAt: ServerTime.timestamp(rows.timestamp(row, readAt))
         )
-    }
-
-    private static func refused(_ settlements: [Settlement], _ rows: ArraySlice<Rows>) -> Set<Fence> {
-        if rows.reduce(0, { $0 + $1.count }) == settlements.count { return [] }
-        let applied = rows.reduce(into: Set<Fence>()) { $0.formUnion(fences($1)) }
-        return Set(settlements.lazy.map(\.fence).filter { !applied.contains($0) })
     }
 
     private func leases(_ rows: Rows) -> [Lease] {

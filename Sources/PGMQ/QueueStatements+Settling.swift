@@ -2,34 +2,35 @@ import Engine
 import Postgres
 
 extension QueueStatements {
-    /// The statements that write these outcomes; each returns the fence where it held.
+    /// The statements that write these outcomes.
     ///
     /// - Throws: ``MissingDeadLetterQueue`` where one is needed and there is none.
-    func settle(_ settlements: [Settlement]) throws(MissingDeadLetterQueue) -> [Statement] {
+    func settle(_ settlements: [Settlement]) throws(MissingDeadLetterQueue) -> [SettlingStatement] {
         // Rows are locked in the order of the parameters: the join is a loop over them.
         let settlements = settlements.sorted { $0.fence.messageID < $1.fence.messageID }
-        var statements: [Statement] = []
+        var statements: [SettlingStatement] = []
         let done = settlements.filter { $0.outcome == .done }
-        if !done.isEmpty { statements.append(settleDone(done)) }
+        if !done.isEmpty { statements.append(.init(settlements: done, statement: settleDone(done))) }
         let dead = settlements.filter(\.outcome.isDeadLetter)
-        if !dead.isEmpty { statements.append(try deadLetter(dead)) }
+        if !dead.isEmpty { statements.append(.init(settlements: dead, statement: try deadLetter(dead))) }
         let delayed = settlements.filter { $0.outcome != .done && !$0.outcome.isDeadLetter }
-        if !delayed.isEmpty { statements.append(delay(delayed)) }
+        if !delayed.isEmpty { statements.append(.init(settlements: delayed, statement: delay(delayed))) }
         return statements
     }
 
     private func settleDone(_ settlements: [Settlement]) -> Statement {
         let leases = leaseArrays(settlements.map(\.fence))
-        let source = "unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)"
+        let source =
+            "unnest($1::bigint[], $2::int[], $3::timestamptz[]) with ordinality as l(msg_id, read_ct, read_at, n)"
         let journaled = settlements.contains { $0.delivery.isJournaled }
         guard journaled || options.archives else {
             return Statement(
-                "delete from \(shape.table) q using \(source) where \(fence) returning l.msg_id, l.read_ct, l.read_at",
+                "delete from \(shape.table) q using \(source) where \(fence) returning l.n",
                 leases,
                 keepsPlan: true
             )
         }
-        var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*, l.read_at)"]
+        var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*, l.n)"]
         if options.archives {
             let lastRead = shape.hasLastReadAt && shape.archiveHasLastReadAt ? ", last_read_at" : ""
             ctes.append(
@@ -47,7 +48,7 @@ extension QueueStatements {
             parameters.append(.text(queue.folded))
         }
         return Statement(
-            "with \(ctes.joined(separator: ", ")) select msg_id, read_ct, read_at from gone",
+            "with \(ctes.joined(separator: ", ")) select n from gone",
             parameters,
             keepsPlan: true
         )
@@ -71,9 +72,9 @@ extension QueueStatements {
             with moved as (
                 update \(shape.table) q set vt = clock_timestamp() + l.delay * interval '1 microsecond'
                 from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bigint[], $5::text[], $6::int[], $7::bigint[], \
-            $8::text[]) as l(msg_id, read_ct, read_at, delay, outcome, attempt, duration_ms, reason)
+            $8::text[]) with ordinality as l(msg_id, read_ct, read_at, delay, outcome, attempt, duration_ms, reason, n)
                 where \(fence)
-                returning q.msg_id, q.enqueued_at, q.read_ct, l.read_at, l.outcome, nullif(l.attempt, 0) as attempt,
+                returning l.n, q.msg_id, q.enqueued_at, q.read_ct, l.outcome, nullif(l.attempt, 0) as attempt,
                     nullif(l.duration_ms, -1) as duration_ms, l.reason
             ), written as (
                 insert into pgmqd.journal as j (queue, msg_id, enqueued_at, read_ct, daemon, host, version,
@@ -90,7 +91,7 @@ extension QueueStatements {
                     and (j.attempt <= m.attempt - 20
                         or (j.attempt is null and j.outcome <> 'condemned' and j.read_ct <= m.read_ct - 20))
             )
-            select msg_id, read_ct, read_at from moved
+            select n from moved
             """,
             leaseArrays(settlements.map(\.fence)) + [
                 .ints(settlements.map { $0.outcome.delay.inMicroseconds }),
@@ -114,10 +115,10 @@ extension QueueStatements {
             with gone as (
                 delete from \(shape.table) q
                 using unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::int[], $6::text[], \
-            $7::bigint[]) as l(msg_id, read_ct, read_at, reason, attempt, kind, duration_ms)
+            $7::bigint[]) with ordinality as l(msg_id, read_ct, read_at, reason, attempt, kind, duration_ms, n)
                 where \(fence)
-                returning q.msg_id, q.read_ct, l.read_at, q.enqueued_at, q.message, q.headers, l.reason, l.attempt,
-                    l.kind, l.duration_ms
+                returning l.n, q.msg_id, q.read_ct, q.enqueued_at, q.message, q.headers, l.reason, l.attempt, l.kind,
+                    l.duration_ms
             ), sent as (
                 insert into \(target) (vt, message, headers)
                 select clock_timestamp(), g.message,
@@ -143,7 +144,7 @@ extension QueueStatements {
                     ))
                 from gone g order by g.msg_id
             ), \(pruned(queue: "$8"))
-            select msg_id, read_ct, read_at from gone
+            select n from gone
             """,
             leaseArrays(settlements.map(\.fence)) + [
                 .texts(settlements.map { Reason.storable($0.outcome.reason) }),
@@ -153,6 +154,18 @@ extension QueueStatements {
                 .text(queue.folded), .text(identity.host), .text(identity.version),
             ]
         )
+    }
+}
+
+/// Outcomes that one statement writes. It returns, counted from 1, the places of those whose fence held.
+struct SettlingStatement {
+    let settlements: [Settlement]
+    let statement: Statement
+
+    func refused(_ rows: Rows) -> [Fence] {
+        guard rows.count < settlements.count else { return [] }
+        let held = Set((0..<rows.count).map { Int(rows.int($0, 0)) })
+        return settlements.enumerated().lazy.filter { !held.contains($0.offset + 1) }.map(\.element.fence)
     }
 }
 

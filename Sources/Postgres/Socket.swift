@@ -47,11 +47,12 @@ final class Socket: @unchecked Sendable {
         source.activate()
     }
 
-    /// The other side is gone. On Linux dispatch tells of it once, together with what is left to read, and lets go of
-    /// the descriptor.
-    var hasHungUp: Bool {
-        var descriptor = pollfd(fd: PQsocket(handle.pointer), events: Int16(POLLIN), revents: 0)
-        return poll(&descriptor, 1, 0) == 1 && Int32(descriptor.revents) & (POLLHUP | POLLERR) != 0
+    /// Whether there is more to read, without dispatch's telling; with no time to wait, only where dispatch will not
+    /// tell: of a hang-up it does once, together with what is left to read, and then lets go of the descriptor.
+    func hasMore(within time: Duration) -> Bool {
+        let awaited = time > .zero ? POLLIN : 0
+        var descriptor = pollfd(fd: PQsocket(handle.pointer), events: Int16(awaited), revents: 0)
+        return poll(&descriptor, 1, Int32(time.milliseconds)) == 1
     }
 
     /// The descriptor may be closed only when dispatch has stopped watching it.

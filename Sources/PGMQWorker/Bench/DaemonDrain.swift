@@ -19,7 +19,7 @@ struct DaemonDrain {
         while consumer.snapshot().counters.done < skip { try await Task.sleep(for: .milliseconds(1)) }
         let before = skip == 0 ? 0 : consumer.snapshot().counters.done
         let (began, processor) = (Instant.now, DrainMeasurement.processorTime)
-        while consumer.snapshot().counters.done < messages { try await Task.sleep(for: .milliseconds(2)) }
+        while consumer.snapshot().counters.done < messages { try await Task.sleep(for: .milliseconds(10)) }
         let done = consumer.snapshot().counters.done - before
         let elapsed = (Instant.now - began).inSeconds
         let spent = DrainMeasurement.processorTime - processor
