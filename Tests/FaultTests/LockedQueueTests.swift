@@ -17,11 +17,11 @@ import Testing
         let held = try await database.send("locked", [#"{"sleep":1}"#, #"{"sleep":4}"#])
         try await eventually("the queue to be locked is at work") { ledger.starts.count >= 2 }
         let (long, most) = try await database.inTransaction(["lock table pgmq.q_locked"]) {
-            // Seven times the visibility timeout.
-            let long = try await database.send("free", [#"{"sleep":14}"#])[0]
+            // A minute: thirty times the visibility timeout.
+            let long = try await database.send("free", [#"{"sleep":60}"#])[0]
             var most = 0
             var sent = 0
-            try await eventually("the long one has ended") {
+            try await eventually("the long one has ended", within: .seconds(180)) {
                 most = max(most, try await database.backends())
                 // One at a time: each waits for the settlement of nothing but its own queue.
                 try await database.send("free", ["{}"])
