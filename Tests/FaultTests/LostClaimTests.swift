@@ -23,7 +23,7 @@ import Testing
         settings.url = proxy.url(database)
         let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
         try await daemon.ready()
-        let ids = try await database.send("work", Array(repeating: #"{"sleep":1}"#, count: 5))
+        let ids = try await database.send("work", Array(repeating: #"{"sleep":4}"#, count: 5))
         try await eventually("each was claimed twelve times, and known to nobody") {
             try await database.int("select min(read_ct) from pgmq.q_work") >= 12
         }
