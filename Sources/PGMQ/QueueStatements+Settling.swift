@@ -50,7 +50,8 @@ extension QueueStatements {
         return Statement(
             "with \(ctes.joined(separator: ", ")) select n from gone",
             parameters,
-            keepsPlan: true
+            // A plan made while the journal was empty would read all of a queue's rows there.
+            keepsPlan: !journaled
         )
     }
 

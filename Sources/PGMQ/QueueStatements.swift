@@ -54,7 +54,8 @@ struct QueueStatements: Sendable {
                 .text(queue.folded), .text(identity.daemon), .text(identity.host), .text(identity.version),
                 .int(Int64(options.maxMessageBytes)), .int(Int64(options.suspectedAfter)),
             ],
-            keepsPlan: true
+            // Of partitions the rows are found again by an equality, whose best plan hangs on their size.
+            keepsPlan: !shape.isPartitioned
         )
     }
 
