@@ -46,7 +46,7 @@ extension Flow {
 
     /// Cheap: the alarm is set, and there is nothing to ask for until it rings or the batch is full.
     func isGathering(now: Instant) -> Bool {
-        gatheringSince != nil && gathers(now: now)
+        gatheringSince != nil && !done.isEmpty && others.isEmpty && gathers(now: now)
     }
 
     static var patience: Duration { .milliseconds(10) }

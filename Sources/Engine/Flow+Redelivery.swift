@@ -16,6 +16,7 @@ extension Flow {
         var found: Settlement?
         if let index = done.firstIndex(where: matches) {
             found = done.remove(at: index)
+            if done.isEmpty { gatheringSince = nil }
         } else if let index = others.firstIndex(where: matches) {
             found = others.remove(at: index)
         } else if let item = again.firstIndex(where: { $0.settlements.contains(where: matches) }) {

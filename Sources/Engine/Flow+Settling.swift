@@ -106,7 +106,9 @@ extension Flow {
                 now
             )
         case .exhausted:
-            put(settlements, after: grown(.milliseconds(500), times: tries, most: .seconds(10)), tries, now)
+            // Not so long that a lease ends meanwhile, and its delivery is taken for a crash.
+            let most = min(.seconds(10), policy.visibilityTimeout / 3)
+            put(settlements, after: grown(.milliseconds(500), times: tries, most: most), tries, now)
         case .busy(_, let smaller):
             let delay = grown(.milliseconds(20), times: tries, most: .seconds(1))
             if (smaller || tries > 2) && settlements.count > 1 {

@@ -13,9 +13,9 @@ struct QueueStatements: Sendable {
 
     /// On the table's rows `q` and the leases' rows `l`.
     ///
-    /// The id is compared as a range of one: that can look up rows by index, for one lease after the other, and can be
-    /// nothing else. With an equality the planner could as well read the whole index and look for each row's lease,
-    /// and would in a queue that it believes to be empty.
+    /// The id is compared as a range of one: rows can be looked up by it, for one lease after the other. With an
+    /// equality the planner could as well read the whole index in its order and look for each row's lease, and would
+    /// in a queue that it believes to be empty.
     var fence: String {
         "q.msg_id between l.msg_id and l.msg_id and q.read_ct = l.read_ct and q.\(readAt) = l.read_at"
     }

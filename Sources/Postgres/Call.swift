@@ -5,8 +5,9 @@ struct Call {
     let prefix: Int
     let deadline: ContinuousClock.Instant
     let continuation: CheckedContinuation<Result<[Rows], PostgresError>, Never>
-    /// The statements that are prepared in this transaction, each in front of the statement of that number.
-    private var preparing: [(before: Int, sql: String)] = []
+    /// What is sent for our own sake in front of the statement of that number: the text that is prepared there, or nil
+    /// for something else.
+    private var asides: [(before: Int, prepares: String?)] = []
 
     private var rows: [Rows] = []
     private var error: PostgresError?
@@ -40,14 +41,14 @@ struct Call {
         return .success(rows)
     }
 
-    mutating func prepares(_ sql: String, before statement: Int) {
-        preparing.append((statement, sql))
+    mutating func expectAside(before statement: Int, prepares sql: String?) {
+        asides.append((statement, sql))
     }
 
-    /// - Returns: the statement that the next result says is prepared; nil if that result is a statement's own.
-    mutating func nextPrepared() -> String? {
-        guard let first = preparing.first, first.before == rows.count else { return nil }
-        return preparing.removeFirst().sql
+    /// - Returns: nil if the next result is a statement's own.
+    mutating func nextAside() -> String?? {
+        guard let first = asides.first, first.before == rows.count else { return nil }
+        return .some(asides.removeFirst().prepares)
     }
 
     mutating func received(_ rows: Rows) {

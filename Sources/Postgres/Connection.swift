@@ -26,6 +26,7 @@ public actor Connection {
     }
     private nonisolated let closedFlag = Atomic(false)
     private var closeWaiters: [CheckedContinuation<PostgresError, Never>] = []
+    private var looksAgain = false
     private var timer: (any DispatchSourceTimer)?
     private var timerDeadline: ContinuousClock.Instant?
 
@@ -42,6 +43,7 @@ public actor Connection {
         onNotification: @escaping @Sendable (Notification) -> Void = { _ in }
     ) async throws(PostgresError) -> Connection {
         let executor = QueueExecutor(label: "postgres")
+        let end = ContinuousClock.now + deadline
         let handle = try await Handshake(queue: executor.queue).run(
             url: url,
             application: application,
@@ -50,7 +52,7 @@ public actor Connection {
         let connection = Connection(handle: handle, executor: executor, onNotification: onNotification)
         await connection.start()
         do throws(PostgresError) {
-            try await connection.greet(deadline: deadline)
+            try await connection.greet(deadline: max(.zero, end - .now))
         } catch {
             await connection.close()
             throw error
@@ -130,6 +132,10 @@ public actor Connection {
     }
 
     private func send(_ statements: [Statement]) {
+        if plans.takeStale() {
+            call?.expectAside(before: 0, prepares: nil)
+            guard socket.handle.send(Statement("deallocate all")) else { return lost() }
+        }
         for (index, statement) in statements.enumerated() {
             guard send(statement, index) else { return lost() }
         }
@@ -145,7 +151,7 @@ public actor Connection {
         case .prepared(let name):
             return socket.handle.send(statement, as: name)
         case .new(let name):
-            call?.prepares(statement.sql, before: index)
+            call?.expectAside(before: index, prepares: statement.sql)
             return socket.handle.prepare(statement, as: name) && socket.handle.send(statement, as: name)
         }
     }
@@ -159,14 +165,30 @@ public actor Connection {
     }
 
     private func receive() {
+        let end = ContinuousClock.now + Self.stay
         repeat {
             consume()
-        } while closed == nil && socket.hasMore(within: call == nil ? .zero : Self.lull)
+        } while closed == nil && socket.hasMore(within: call != nil && .now < end ? Self.lull : .zero)
+        if call != nil, PQsslInUse(socket.handle.pointer) == 1 { lookAgain() }
     }
 
     /// The server sends a reply 8 kB at a time. To wait for the next piece here, this long, costs a third of what
     /// dispatch takes to come back with it.
     private static let lull: Duration = .milliseconds(1)
+    /// But not for longer in all: the deadline and cancellations wait on the same queue.
+    private static let stay: Duration = .milliseconds(10)
+
+    /// What TLS has decrypted and libpq had no room for waits in neither's socket: nobody would tell of it.
+    private func lookAgain() {
+        guard !looksAgain else { return }
+        looksAgain = true
+        executor.queue.asyncAfter(deadline: .now() + .milliseconds(5)) { [weak self] in
+            self?.assumeIsolated {
+                $0.looksAgain = false
+                $0.receive()
+            }
+        }
+    }
 
     private func consume() {
         guard closed == nil else { return }
@@ -194,8 +216,8 @@ public actor Connection {
             finish()
             return false
         case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
-            if let sql = call?.nextPrepared() {
-                plans.prepared(sql)
+            if let aside = call?.nextAside() {
+                if let sql = aside { plans.prepared(sql) }
                 PQclear(result)
             } else {
                 call?.received(Rows(taking: result))

@@ -1,8 +1,10 @@
 import CLibPQ
 
 /// The PGconn pointer, and the libpq calls that want C arrays.
+///
+/// `@unchecked Sendable`, because it is handed from the handshake to the connection and used on their dispatch queue
+/// alone, which the compiler cannot see: to it a pointer is anybody's.
 struct Handle: @unchecked Sendable {
-    // Sendable: used only on the dispatch queue of the connection that owns it.
     let pointer: OpaquePointer
 
     var errorMessage: String {

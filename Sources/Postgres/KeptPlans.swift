@@ -12,15 +12,16 @@ struct KeptPlans {
     }
 
     private enum State {
-        case kept(String)
+        case kept
         /// On the way: known to be there when the server has said so.
-        case sent(String)
+        case sent
     }
 
     /// false behind a pooler, where the next transaction meets another server.
     private var isAllowed: Bool
     private var states: [String: State] = [:]
-    private var made = 0
+    /// What is prepared is to be given up, in front of the next transaction's statements.
+    private var isStale = false
 
     init(isAllowed: Bool) {
         self.isAllowed = isAllowed
@@ -28,22 +29,24 @@ struct KeptPlans {
 
     mutating func route(_ statement: Statement) -> Route {
         guard isAllowed, statement.keepsPlan else { return .unnamed }
-        switch states[statement.sql] {
-        case .kept(let name), .sent(let name): return .prepared(name)
-        case nil:
-            guard states.count < Self.limit else { return .unnamed }
-            made += 1
-            let name = "pgmqd_\(made)"
-            states[statement.sql] = .sent(name)
-            return .new(name)
-        }
+        let name = Self.name(of: statement)
+        if states[statement.sql] != nil { return .prepared(name) }
+        guard states.count < Self.limit else { return .unnamed }
+        states[statement.sql] = .sent
+        return .new(name)
+    }
+
+    /// Whether all that is prepared must be given up first; asked once.
+    mutating func takeStale() -> Bool {
+        defer { isStale = false }
+        return isStale
     }
 
     mutating func prepared(_ sql: String) {
-        if case .sent(let name) = states[sql] { states[sql] = .kept(name) }
+        if case .sent = states[sql] { states[sql] = .kept }
     }
 
-    /// What a failed transaction had sent and the server did not confirm is sent again, under a new name.
+    /// What a failed transaction had sent and the server did not confirm is sent again.
     mutating func failed(_ error: PostgresError) {
         states = states.filter { if case .kept = $0.value { true } else { false } }
         switch error.sqlState?.code {
@@ -53,8 +56,16 @@ struct KeptPlans {
             states = [:]
         // A table is not what it was when the plan was made.
         case "0A000":
+            isStale = !states.isEmpty
             states = [:]
         default: break
         }
+    }
+
+    /// Made of the text: whatever session a pooler may put us on, a name never stands for another statement. (FNV-1a:
+    /// Swift's own hashes differ from process to process.)
+    private static func name(of statement: Statement) -> String {
+        let hash = statement.sql.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        return "pgmqd_" + String(hash, radix: 36)
     }
 }

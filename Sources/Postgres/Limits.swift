@@ -21,8 +21,8 @@ public struct Limits: Sendable, Equatable {
     /// The transaction's first statement. Returns the server's clock, so that a step back is noticed.
     ///
     /// The planner is told to use its indexes: a queue that was empty when its statistics were taken, or never
-    /// analyzed, would else be read whole, and rows be locked in another order than that of the parameters. And what
-    /// keeps its plan has one from the first time on.
+    /// analyzed, would else be read whole, and rows be locked in another order than that of the parameters. And all
+    /// plans are generic: what keeps its plan has one from the first time on.
     var statement: Statement {
         var settings = [
             ("lock_timeout", "\(lockTimeout.milliseconds)"), ("statement_timeout", "\(statementTimeout.milliseconds)"),

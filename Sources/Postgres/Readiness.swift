@@ -29,8 +29,9 @@ enum Readiness {
         }
     }
 
+    /// `@unchecked Sendable`, because the source is only cancelled from outside, which dispatch allows from anywhere, and
+    /// `ready` is touched by its handlers alone, on one queue. (A `Mutex` will not take a source whose handlers hold it.)
     private final class Source: @unchecked Sendable {
-        // Sendable: `ready` is touched on the queue alone.
         private let source: any DispatchSourceProtocol
         private var ready = false
 

@@ -3,8 +3,10 @@ import CLibPQ
 /// The rows that one statement returned, in binary format.
 ///
 /// Reads are unchecked against the column's type: the statement is ours, and its casts decide what arrives.
+///
+/// `@unchecked Sendable`, because a PGresult is never changed once libpq has handed it over, and this object alone
+/// frees it.
 public final class Rows: @unchecked Sendable {
-    // Sendable: a PGresult is never changed once libpq has handed it over, and this object alone frees it.
     private let result: OpaquePointer
     public let count: Int
     /// Rows returned, or rows that a command without RETURNING touched.

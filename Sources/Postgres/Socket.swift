@@ -3,8 +3,10 @@ import Dispatch
 import Glibc
 
 /// The connection's socket, watched. All of it happens on the connection's queue.
+///
+/// `@unchecked Sendable`, because its actor owns it and enters it on that queue alone; the actor's `deinit`, which runs
+/// anywhere, is the last to hold it.
 final class Socket: @unchecked Sendable {
-    // Sendable: touched only on the dispatch queue given to it, but for close(), which goes there by itself.
     let handle: Handle
     private let queue: DispatchQueue
     private var reader: (any DispatchSourceRead)?

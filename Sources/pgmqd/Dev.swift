@@ -93,12 +93,12 @@ struct Dev: AsyncParsableCommand {
 /// the server with it.)
 private final class Interruption: Sendable {
     private let stream: AsyncStream<Void>
-    private let sources: Sources
+    private let watches: [SignalWatch]
 
     init() {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         self.stream = stream
-        sources = Sources { continuation.yield() }
+        watches = [SIGINT, SIGTERM].map { SignalWatch($0, on: .global()) { continuation.yield() } }
     }
 
     func wait(orExitOf server: EmbeddedPostgres) async {
@@ -107,21 +107,6 @@ private final class Interruption: Sendable {
             group.addTask { await server.waitUntilExit() }
             await group.next()
             group.cancelAll()
-        }
-    }
-
-    private final class Sources: @unchecked Sendable {
-        // Sendable: set up in init and not touched afterwards.
-        private let all: [any DispatchSourceSignal]
-
-        init(_ action: @escaping @Sendable () -> Void) {
-            all = [SIGINT, SIGTERM].map { number in
-                signal(number, SIG_IGN)
-                let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-                source.setEventHandler(handler: action)
-                source.activate()
-                return source
-            }
         }
     }
 }

@@ -65,7 +65,7 @@ import Testing
         let sender = Task {
             while !Task.isCancelled {
                 try await database.send("work", Array(repeating: #"{"sleep": 0.05}"#, count: 10))
-                try await Task.sleep(for: .milliseconds(100))
+                try await eventually("there is need of more") { try await database.count("work") < 20 }
             }
         }
         defer { sender.cancel() }

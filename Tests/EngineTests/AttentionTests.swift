@@ -99,8 +99,8 @@ import Testing
         // The sweeps that are due after a start.
         flow.receive([], now: 1)
         flow.hint(.notified, now: at(10))
-        #expect(flow.nextJob(now: at(10)) == .claim(1, .floor, floor: clock(-5000)))
-        flow.answer(.claim(1, .floor, floor: clock(-5000)), now: 11)
+        #expect(flow.nextJob(now: at(10)) == .claim(1, .floor, floor: clock(-5010)))
+        flow.answer(.claim(1, .floor, floor: clock(-5010)), now: 11)
         #expect(flow.nextJob(now: at(11)) == .claim(1, .below(.seconds(1)), floor: clock(-6000)))
     }
 

@@ -20,7 +20,7 @@ import Testing
         let settings = Settings(database, queue: "work", handler: "{ discard = true }")
         let daemon = try DaemonProcess(settings.text)
         try await daemon.ready()
-        // Settles what it claims, each on its own connection, so that both have their plans.
+        // Enough for a connection to have its plans.
         for _ in 0..<20 {
             _ = try await database.send("work", ["{}"])
             try await eventually("it is settled") { try await database.count("work") == 1 }

@@ -49,6 +49,7 @@ struct LedgerDaemon {
             let end = ContinuousClock.now + .seconds(seconds)
             while .now < end {}
         }
+        // No wait for anything: this long is the work that the message orders.
         if let seconds = order.sleep {
             if order.stubborn == true {
                 await Task.detached { try? await Task.sleep(for: .seconds(seconds)) }.value

@@ -67,6 +67,17 @@ final class Child: Sendable {
         }
     }
 
+    /// Ends it by force, and returns when it is gone.
+    func end() {
+        status.withLock { status in
+            guard status == nil else { return }
+            kill(pid, SIGKILL)
+            var raw: Int32 = 0
+            while waitpid(pid, &raw, 0) == -1, errno == EINTR {}
+            status = -SIGKILL
+        }
+    }
+
     /// Never reaches a process that got the number later.
     func signal(_ number: Int32) {
         guard exit == nil else { return }

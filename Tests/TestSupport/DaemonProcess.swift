@@ -40,9 +40,7 @@ public final class DaemonProcess: Sendable {
     }
 
     deinit {
-        child.signal(SIGKILL)
-        // Reaps it: nobody else will.
-        while child.exit == nil { usleep(1000) }
+        child.end()
         try? FileManager.default.removeItem(atPath: folder)
     }
 

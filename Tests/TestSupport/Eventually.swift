@@ -20,6 +20,7 @@ public func eventually(
     let end = ContinuousClock.now + limit
     while try await !condition() {
         guard .now < end else { throw NeverHappened(description: "never happened within \(limit): \(what)") }
+        // Between two looks: what is waited for happens in other processes, which tell nobody.
         try await Task.sleep(for: .milliseconds(10))
     }
 }

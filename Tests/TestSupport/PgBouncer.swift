@@ -44,8 +44,7 @@ public final class PgBouncer: Sendable {
     }
 
     deinit {
-        child.signal(SIGKILL)
-        while child.exit == nil { usleep(1000) }
+        child.end()
         try? FileManager.default.removeItem(atPath: folder)
     }
 }

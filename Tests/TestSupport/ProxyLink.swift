@@ -61,8 +61,12 @@ final class ProxyLink: Sendable {
             }
             pipeline.append(frame)
             guard frame.type == "S" else { continue }
-            for (name, text) in pipeline.compactMap(\.parsed) { texts[name] = text }
-            let statements = pipeline.compactMap { $0.bound.flatMap { texts[$0] } }
+            var statements: [String] = []
+            for frame in pipeline {
+                // In their order: the unnamed one is another each time.
+                if let (name, text) = frame.parsed { texts[name] = text }
+                if let name = frame.bound, let text = texts[name] { statements.append(text) }
+            }
             guard forward(pipeline, text: statements.joined(separator: "\n")) else { return }
             pipeline = []
         }

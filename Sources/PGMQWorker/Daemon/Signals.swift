@@ -13,7 +13,7 @@ final class Signals: Sendable {
         case reload
     }
 
-    private let watches: [Watch]
+    private let watches: [SignalWatch]
 
     /// - Parameter onEvent: called on a queue of its own.
     init(onEvent: @escaping @Sendable (Event) -> Void) {
@@ -21,12 +21,12 @@ final class Signals: Sendable {
         let stops = Stops()
         signal(SIGPIPE, SIG_IGN)
         watches = [
-            Watch(SIGTERM, queue) { onEvent(.stop(isFirst: stops.isFirst())) },
-            Watch(SIGINT, queue) { onEvent(.stop(isFirst: stops.isFirst())) },
-            Watch(SIGTSTP, queue) { onEvent(.quiet) },
-            Watch(SIGCONT, queue) { onEvent(.resume) },
-            Watch(SIGUSR1, queue) { onEvent(.dump) },
-            Watch(SIGHUP, queue) { onEvent(.reload) },
+            SignalWatch(SIGTERM, on: queue) { onEvent(.stop(isFirst: stops.isFirst())) },
+            SignalWatch(SIGINT, on: queue) { onEvent(.stop(isFirst: stops.isFirst())) },
+            SignalWatch(SIGTSTP, on: queue) { onEvent(.quiet) },
+            SignalWatch(SIGCONT, on: queue) { onEvent(.resume) },
+            SignalWatch(SIGUSR1, on: queue) { onEvent(.dump) },
+            SignalWatch(SIGHUP, on: queue) { onEvent(.reload) },
         ]
     }
 
@@ -42,23 +42,6 @@ final class Signals: Sendable {
                 count += 1
                 return count == 1
             }
-        }
-    }
-
-    private final class Watch: @unchecked Sendable {
-        // Sendable: set up in init and only cancelled afterwards, which dispatch allows from anywhere.
-        private let source: any DispatchSourceSignal
-
-        init(_ number: Int32, _ queue: DispatchQueue, action: @escaping @Sendable () -> Void) {
-            // Dispatch watches beside the default action, which would end or stop the process.
-            if number != SIGCONT { signal(number, SIG_IGN) }
-            source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            source.setEventHandler(handler: action)
-            source.activate()
-        }
-
-        func cancel() {
-            source.cancel()
         }
     }
 }

@@ -65,6 +65,8 @@ struct Plan {
             deafPollInterval: .milliseconds(500),
             notStartedDelay: .milliseconds(100)
         )
+        // So that some wait for full batches; under load so small ones would be too few.
+        if self.scenario != .load, dice.chance(40) { policy.batchLimit = 2 + dice.below(4) }
         settings = QueueModel.Settings(
             visibilityTimeout: timeout,
             maxMessageBytes: policy.maxMessageBytes,

@@ -1,0 +1,29 @@
+import TestSupport
+import Testing
+
+/// What is done in a flood is settled in full batches, and waits for no slow handler.
+@Suite struct GatheringTests {
+    @Test func `outcomes that wait for a full batch are written while the next handler takes its time`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        // Quick ones, for the rate of a flood, then one that stops all: there is but one worker.
+        try await database.send("work", Array(repeating: "{}", count: 4321))
+        let slow = try await database.send("work", [#"{"sleep":20}"#])[0]
+        let rest = try await database.send("work", Array(repeating: "{}", count: 700))
+        let daemon = try DaemonProcess(
+            Settings(database, queue: "work", workers: 1).text,
+            program: "LedgerDaemon",
+            environment: ledger.environment
+        )
+        try await eventually("the slow one is begun") { ledger.starts.contains { $0.id == slow } }
+        try await eventually("all before it are settled", within: .seconds(15)) {
+            try await database.int("select count(*) from pgmq.q_work") == 1 + rest.count
+        }
+        #expect(!ledger.ends.contains { $0.id == slow }, "it was not waited for")
+        try await database.emptied("work")
+        #expect(try await daemon.stop() == 0)
+        #expect(ledger.runs.values.allSatisfy { $0 == 1 })
+    }
+}
