@@ -26,6 +26,7 @@ public final class TestServer: Sendable {
     public init(
         release: PGMQRelease = .v1_13_0,
         settings: [String: String] = [:],
+        environment: [String: String] = [:],
         port: Int? = nil
     ) async throws {
         self.release = release
@@ -35,6 +36,7 @@ public final class TestServer: Sendable {
             database: "template_pgmq",
             // In the data folder: a service manager that ends a service of the same user clears /dev/shm of its files.
             settings: ["max_connections": "200", "dynamic_shared_memory_type": "mmap"].merging(settings) { $1 },
+            environment: environment,
             port: port
         )
         try await postgres.start()
@@ -50,6 +52,9 @@ public final class TestServer: Sendable {
         try await postgres.psql("create database \(name) template template_pgmq", database: "postgres")
         return try await TestDatabase(server: self, name: name)
     }
+
+    /// Through TCP, where it was given a port; with the password.
+    public var tcpURL: String? { postgres.tcpURL }
 
     /// Stops the server and removes its folder.
     public func remove() async {

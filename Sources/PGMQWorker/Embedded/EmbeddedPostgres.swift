@@ -32,17 +32,20 @@ public final class EmbeddedPostgres: Sendable {
     let listensOnTCP: Bool
     let folder: StateFolder
     private let settings: [String: String]
+    private let environment: [String: String]
     private let phase = Mutex(Phase.stopped)
 
     /// - Parameters:
     ///   - directory: the state folder; made when it is missing, refused when it holds anything that is not ours.
     ///   - database: made at the first start.
     ///   - settings: parameters of postgresql.conf. They go on the command line: ALTER SYSTEM cannot override them.
+    ///   - environment: for the server, over the little that it gets of this process's.
     ///   - port: listen on 127.0.0.1 as well, with a password, as any user of the machine can come there.
     public init(
         directory: String,
         database: String = "pgmqd",
         settings: [String: String] = [:],
+        environment: [String: String] = [:],
         port: Int? = nil
     ) throws {
         guard !directory.isEmpty, !directory.contains(where: \.isNewline) else {
@@ -50,6 +53,7 @@ public final class EmbeddedPostgres: Sendable {
         }
         self.database = database
         self.settings = settings
+        self.environment = environment
         self.port = port ?? 5432
         self.listensOnTCP = port != nil
         self.folder = StateFolder(directory: directory, port: self.port)
@@ -85,7 +89,7 @@ public final class EmbeddedPostgres: Sendable {
             try await DataFolderUsers(folder: folder).clear(lock: lock)
             let programs = try await cluster.prepare()
             let log = try ServerLog(folder: folder)
-            let command = try account.command([programs.postgres] + arguments(), followsParent: true)
+            let command = try account.command(surroundings + [programs.postgres] + arguments(), followsParent: true)
             let started = try await ServerProcess.start(command, log: log.handle)
             server = started
             lock.record(server: started.processID)
@@ -161,6 +165,11 @@ public final class EmbeddedPostgres: Sendable {
             phase = .busy
             return before
         }
+    }
+
+    /// Set behind the change of user, which is not to see them: a library that is preloaded would keep files of root's.
+    private var surroundings: [String] {
+        environment.isEmpty ? [] : ["/usr/bin/env"] + environment.map { "\($0.key)=\($0.value)" }
     }
 
     private func arguments() -> [String] {
