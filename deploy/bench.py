@@ -392,6 +392,46 @@ def wake(b):
             "p99_ratio": round(ours["p99Milliseconds"] / other["p99Milliseconds"], 2)}
 
 
+def with_bells(db, names):
+    for name in names:
+        for queue in (name, name + "_dlq"):
+            db.execute("select pgmq.create(%s)", (queue,))
+        db.execute(f"create or replace trigger pgmqd_doorbell after insert on pgmq.q_{name} "
+                   f"for each statement execute function pgmqd.doorbell('{name}')")
+
+
+@row("sleeps", "0.9")
+def sleeps(b):
+    """12,000 sleeps and wakes, of 16 queues, under a held snapshot: commit to handler start, the first tenth against the last."""
+    turns = max(20, b.scale(12_000) // 16)
+    names = [f"pgmqd_bench_sleep{i}" for i in range(16)]
+    ledger = os.path.join(b.folder, "ledger")
+    open(ledger, "w").close()
+    sent = []
+    with b.connect() as db:
+        with_bells(db, names)
+        path = b.config([(name, 2, '{ swift = "ledger" }') for name in names])
+        with b.daemon(path, "LedgerDaemon", {"PGMQD_LEDGER": ledger}), b.snapshot():
+            everywhere = "select " + ", ".join(f"pgmq.send('{name}', '{{}}'::jsonb)" for name in names)
+            for _ in range(turns):
+                # Dozing lasts 50 ms, the looks after falling asleep begin at 25.
+                time.sleep(0.12)
+                sent.append(time.monotonic_ns())
+                db.execute(everywhere)
+            time.sleep(1)
+    waits = [[] for _ in range(turns)]
+    for line in open(ledger):
+        parts = line.split()
+        if parts[0] == "start":
+            turn = int(parts[2]) - 1
+            waits[turn].append((int(parts[6]) - sent[turn]) / 1e6)
+    tenth = turns // 10
+    first, last = sum(waits[:tenth], []), sum(waits[-tenth:], [])
+    return {"sleeps": sum(map(len, waits)), "first_ms": round(median(first), 2), "last_ms": round(median(last), 2),
+            "first_p99_ms": round(percentile(first, 0.99), 2), "last_p99_ms": round(percentile(last, 0.99), 2),
+            "ratio": round(median(first) / median(last), 2)}
+
+
 # -- producers ----------------------------------------------------------------------------------------------------
 
 @row("producers", "0.95")
@@ -433,11 +473,7 @@ def idle(b):
     """Idle, 16 queues of 16 workers: transactions a second in all, CPU, resident memory."""
     names = [f"pgmqd_bench_idle{i}" for i in range(16)]
     with b.connect() as db:
-        for name in names:
-            for queue in (name, name + "_dlq"):
-                db.execute("select pgmq.create(%s)", (queue,))
-            db.execute(f"create or replace trigger pgmqd_doorbell after insert on pgmq.q_{name} "
-                       f"for each statement execute function pgmqd.doorbell('{name}')")
+        with_bells(db, names)
         with b.daemon(b.config([(name, 16, "{ discard = true }") for name in names])) as process:
             time.sleep(20)
             # What a backend counts reaches the statistics when it next has something to do.
