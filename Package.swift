@@ -67,21 +67,24 @@ let package = Package(
         .executableTarget(name: "ExampleDaemon", dependencies: ["Handlers", "PGMQWorker"], swiftSettings: strict),
 
         // Tests.
+        .target(name: "CSanitizedMutex", path: "Tests/CSanitizedMutex"),
         .target(
             name: "TestSupport",
-            dependencies: ["PGMQ", "PGMQWorker", "Postgres"],
+            dependencies: ["CSanitizedMutex", "PGMQ", "PGMQWorker", "Postgres"],
             path: "Tests/TestSupport",
             swiftSettings: strict
         ),
         .executableTarget(
             name: "LedgerDaemon",
-            dependencies: ["Handlers", "PGMQWorker"],
+            dependencies: ["CSanitizedMutex", "Handlers", "PGMQWorker"],
             path: "Tests/LedgerDaemon",
             swiftSettings: strict
         ),
         .testTarget(
             name: "DaemonTests",
-            dependencies: ["PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "LedgerDaemon"],
+            dependencies: [
+                "PGMQ", "PGMQWorker", "Postgres", "TestSupport", "pgmqd", "ExampleDaemon", "LedgerDaemon",
+            ],
             swiftSettings: strict
         ),
         .testTarget(
@@ -98,7 +101,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "QueueModel", dependencies: ["Engine"], path: "Tests/QueueModel", swiftSettings: strict),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "QueueModel"], swiftSettings: strict),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "QueueModel", logging], swiftSettings: strict),
         .testTarget(
             name: "ModelTests",
             dependencies: ["Engine", "PGMQ", "Postgres", "QueueModel", "TestSupport", logging],
@@ -109,7 +112,7 @@ let package = Package(
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", logging], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests",
-            dependencies: ["Engine", "PGMQ", "PGMQWorker", "Systemd", logging],
+            dependencies: ["Engine", "PGMQ", "PGMQWorker", "Systemd", "TestSupport", "pgmqd", logging],
             swiftSettings: strict
         ),
     ]

@@ -47,13 +47,24 @@ struct Attention: Sendable {
     private var unregistering = false
     /// When the first message since the last sleep was found.
     private var busySince: Instant?
+    /// When the server said that the next message becomes visible.
     private var due: Instant?
+    /// When one that we put off ourselves does. Kept apart: a look that was under way at that time knows nothing of it.
+    private var ownDue: Instant?
     private var followUp: Instant?
     private var mayLookAgain: Instant?
+    /// When the last look was sent.
+    private var lookedAt: Instant?
     private var writerLooks = 0
 
     var isAsleep: Bool {
         if case .asleep = state { true } else { false }
+    }
+
+    /// The looks of the safety interval are shared with other queues. The closer ones after falling asleep are not: a
+    /// look walks through what vacuum could not remove, and of many queues each would do so for all.
+    var looksBesides: Bool {
+        if case .asleep(let step, _) = state { step == Self.looks.count } else { false }
     }
 
     // MARK: - What to do
@@ -85,18 +96,21 @@ struct Attention: Sendable {
         case .lastLook:
             return claimsInFlight > 0 ? .rest(until: nil) : .claimAll
         case .asleep(_, let next):
+            let due = earliest(due, ownDue)
             if let due, due <= now {
-                self.due = nil
+                if self.due.map({ $0 <= now }) ?? false { self.due = nil }
+                if ownDue.map({ $0 <= now }) ?? false { ownDue = nil }
                 hint(now: now)
                 return .claim
             }
-            guard !probing else { return .rest(until: due) }
+            guard !probing else { return .rest(until: earliest(due, followUp)) }
             if next <= now { return .probe }
             return .rest(until: earliest(next, earliest(due, followUp)))
         }
     }
 
-    mutating func began(_ step: Step) {
+    mutating func began(_ step: Step, now: Instant) {
+        if step == .claimAll { lookedAt = now }
         switch step {
         case .claim, .claimAll:
             claimsInFlight += 1
@@ -136,6 +150,12 @@ struct Attention: Sendable {
         hint(now: now)
     }
 
+    /// A message of ours becomes visible again then. Nobody rings for it, and the looks may be far apart.
+    mutating func putOff(until time: Instant) {
+        guard isAsleep else { return }
+        ownDue = earliest(ownDue, time)
+    }
+
     mutating func listening(_ heard: Bool, now: Instant) {
         isListening = heard
         isRegistered = false
@@ -151,7 +171,12 @@ struct Attention: Sendable {
     /// - Parameter found: messages the claim brought; nil if it failed.
     mutating func claimed(_ found: Int?, of limit: Int, reach: Claim.Reach, took: Duration, now: Instant) {
         claimsInFlight -= 1
-        if case .all = reach { mayLookAgain = now + took * Floor.share }
+        if case .all = reach {
+            // One that failed took its time, too.
+            let took = max(took, lookedAt.map { now - $0 } ?? .zero)
+            lookedAt = nil
+            mayLookAgain = now + took * Floor.share
+        }
         guard let found else { return state = .awake }
         if found == limit {
             if busySince == nil { busySince = now }

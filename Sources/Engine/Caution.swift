@@ -6,6 +6,8 @@ struct Caution: Sendable {
     private(set) var suspect: Lease?
     private(set) var until: Instant?
     private(set) var isRunning = false
+    /// What it was settled with is not on disk yet: a process that ended now would end by its fault.
+    private var unsettled: Fence?
     /// After a suspect, claims are of one message until one comes that is none.
     private(set) var claimsSingly = false
     private var opening = Opening.none
@@ -16,7 +18,7 @@ struct Caution: Sendable {
         case done
     }
 
-    var isActive: Bool { suspect != nil || isRunning }
+    var isActive: Bool { suspect != nil || isRunning || unsettled != nil }
 
     mutating func hold(_ lease: Lease, until: Instant) {
         suspect = lease
@@ -48,11 +50,21 @@ struct Caution: Sendable {
     }
 
     mutating func extended(until: Instant) {
-        if suspect != nil { self.until = until }
+        guard suspect != nil else { return }
+        self.until = until
+        suspect?.place = nil
     }
 
-    mutating func ended() {
+    /// - Parameter settling: false where there is no outcome to write.
+    mutating func ended(_ fence: Fence, settling: Bool) {
+        if isRunning, settling { unsettled = fence }
         isRunning = false
+    }
+
+    /// Written, or not to be waited for.
+    mutating func settled(_ settlements: [Settlement]) {
+        guard let fence = unsettled, settlements.contains(where: { $0.fence == fence }) else { return }
+        unsettled = nil
     }
 
     mutating func sawInnocent() {

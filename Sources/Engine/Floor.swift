@@ -7,8 +7,16 @@ public struct Floor: Sendable {
     public private(set) var value: Timestamp?
     /// What it was before it was dropped: for when a claim without any takes too long.
     private var former: Timestamp?
+    /// What it was before it was lowered: for when all that is dead above the lower one takes too long.
+    private var raised: Timestamp?
     /// The server's clock, and when it was told.
     private var lastClock: (time: Timestamp, heard: Instant)?
+    /// A claim of everything takes too long here, or one above the floor that it left; and no better floor is known.
+    private var isTooDeep = false
+    /// Claims of a single message above the floor that took too long, one after the other.
+    private var stuck = 0
+    /// So many are no passing trouble of the server.
+    private static let mostStuck = 3
     /// Since when claims ride although a sweep is due.
     private var passedOverSince: Instant?
     private var sweeps: [Sweep] = [
@@ -32,6 +40,9 @@ public struct Floor: Sendable {
         var due: Instant?
     }
 
+    /// How far back a claim of what is recent goes.
+    package static let recent: Duration = .seconds(1)
+
     /// A sweep may take one part in this many of the time.
     static let share = 20
 
@@ -40,8 +51,8 @@ public struct Floor: Sendable {
     /// The claim to make now.
     ///
     /// - Parameter mayRide: it would ride behind a settlement; then it is never a sweep.
-    func claim(limit: Int, now: Instant, riding: Bool) -> Claim {
-        guard let value else { return Claim(limit: limit, reach: .all, floor: nil) }
+    package func claim(limit: Int, now: Instant, riding: Bool) -> Claim {
+        guard let value else { return Claim(limit: limit, reach: isTooDeep ? .recent : .all, floor: nil) }
         if !riding, let sweep = dueSweep(now: now) { return below(sweep.depth, limit: limit) }
         let from = isFull ? value : value.lowered(by: Self.margin)
         let floor = isExclusive ? Timestamp(microseconds: value.microseconds + 1) : from
@@ -76,18 +87,23 @@ public struct Floor: Sendable {
         return Claim(limit: limit, reach: .below(depth), floor: value.lowered(by: depth))
     }
 
-    mutating func claimed(_ claim: Claim, _ leases: [Lease], clock: Timestamp, took: Duration, now: Instant) {
+    package mutating func claimed(_ claim: Claim, _ leases: [Lease], clock: Timestamp, took: Duration, now: Instant) {
         // Of two claims under way at once either may answer first: only one that was sent after an answer was heard
         // can show that the clock went back.
         if let lastClock, clock < lastClock.time {
             if now - took >= lastClock.heard {
                 reset()
+                former = nil
                 self.lastClock = (clock, now)
                 return
             }
         } else {
             lastClock = (clock, now)
         }
+        stuck = 0
+        // The server before a fail-over may have been ahead.
+        former = former.map { min($0, clock) }
+        raised = raised.map { min($0, clock) }
         if case .below(let depth) = claim.reach {
             for index in sweeps.indices where sweeps[index].depth <= depth {
                 sweeps[index].due = now + max(sweeps[index].every, took * Self.share)
@@ -95,19 +111,40 @@ public struct Floor: Sendable {
         } else {
             isFull = leases.count >= claim.limit
         }
-        if leases.isEmpty, case .all = claim.reach {
+        switch claim.reach {
+        case .all where leases.isEmpty:
             // Nothing was visible at all: what is to come lies above this moment, or is for the sweeps.
             value = max(value ?? clock, clock)
+        case .recent:
+            isTooDeep = false
+            value = value ?? clock.lowered(by: Self.recent)
+        case .all, .floor, .below:
+            break
         }
         guard let highest = leases.map(\.formerVT).max() else { return }
-        if value.map({ $0 < highest }) ?? true {
+        if looksEverywhere(claim), leases.count >= claim.limit {
+            // The lowest there were, in their order: all that is left lies above, even where that is lower than before.
+            if let before = value ?? former, highest < before { raised = max(raised ?? before, before) }
             value = highest
+            return
+        }
+        // One that began above the floor of now knows nothing of what lies between.
+        guard let value else { return self.value = highest }
+        if value < highest, (claim.floor ?? .distantPast) <= value { self.value = highest }
+        if let raised, let value = self.value, raised <= value { self.raised = nil }
+    }
+
+    private func looksEverywhere(_ claim: Claim) -> Bool {
+        switch claim.reach {
+        case .all: true
+        case .below(let depth): sweeps.allSatisfy { $0.depth <= depth }
+        case .floor, .recent: false
         }
     }
 
     /// A claim that failed: a sweep that takes too long must not be tried again and again before the claim that would
     /// succeed.
-    mutating func failed(_ claim: Claim, now: Instant) {
+    package mutating func failed(_ claim: Claim, now: Instant) {
         switch claim.reach {
         case .below(let depth):
             for index in sweeps.indices where sweeps[index].depth <= depth {
@@ -115,15 +152,36 @@ public struct Floor: Sendable {
             }
         case .all:
             if value == nil { value = former }
+            // Of few as of many: it is what lies in front of them, and not their own number or size.
+            isTooDeep = value == nil && claim.limit == 1
         case .floor:
+            // One that began lower or higher, before the last answer, says nothing of this floor.
+            guard let value, let began = claim.floor, (value.lowered(by: Self.margin)...value).contains(began) else {
+                break
+            }
+            // What is left in between is for the sweeps.
+            if let raised {
+                self.value = max(value, raised)
+                self.raised = nil
+            } else if claim.limit == 1 {
+                stuck += 1
+                guard stuck >= Self.mostStuck else { break }
+                stuck = 0
+                former = max(value, former ?? value)
+                self.value = nil
+                isTooDeep = true
+            }
+        case .recent:
             break
         }
     }
 
     /// After a reconnect the server may be another one, or have lost claims.
-    mutating func reset() {
-        former = value ?? former
+    package mutating func reset() {
+        stuck = 0
+        former = value.map { max($0, raised ?? $0) } ?? former
         value = nil
+        raised = nil
         lastClock = nil
         for index in sweeps.indices { sweeps[index].due = nil }
     }

@@ -4,7 +4,7 @@ public enum Job: Sendable, Equatable {
     case closePhantoms(holding: [Delivery])
     case register
     case unregister
-    case probe
+    case probe(besides: Bool)
 }
 
 extension Flow {
@@ -53,7 +53,7 @@ extension Flow {
 
     private mutating func lookForWork(now: Instant) -> Job? {
         let step = attention.step(now: now, interval: interval)
-        attention.began(step)
+        attention.began(step, now: now)
         switch step {
         case .claim:
             return .exchange(Exchange(claim: reserve(floor.claim(limit: claimLimit, now: now, riding: false))))
@@ -68,7 +68,7 @@ extension Flow {
         case .unregister:
             return .unregister
         case .probe:
-            return .probe
+            return .probe(besides: attention.looksBesides)
         case .rest(let until):
             restUntil = until
             return nil
@@ -80,36 +80,57 @@ extension Flow {
         guard mayClaim(now: now), floor.mayRide(now: now),
             attention.step(now: now, interval: interval, riding: true) == .claim
         else { return nil }
-        attention.began(.claim)
+        attention.began(.claim, now: now)
         return reserve(floor.claim(limit: claimLimit, now: now, riding: true))
     }
 
     private func mayClaim(now: Instant) -> Bool {
         mode == .running && !isPaused(now: now) && !caution.isActive && !closingPhantoms && freePlaces > 0
             && (held == 0 || bytesLeft >= bytesEach)
-            && !hasPhantoms && (closePhantomsAt.map { now < $0 } ?? true)
+            && !largestWaits && !hasPhantoms && (closePhantomsAt.map { now < $0 } ?? true)
             // A settlement whose transaction failed goes before any claim, once.
-            && firstRepeats == 0
+            && firstRepeats == 0 && (!isFull || mayProbeRoom)
+    }
+
+    /// There was no room for an outcome, and none has gone through since: nor would those of what is claimed now.
+    private var isFull: Bool { lacksRoom(again) || lacksRoom(underway) }
+
+    private func lacksRoom(_ repeats: [Repeat]) -> Bool { repeats.contains { $0.exhaustedAt == landings } }
+
+    /// Where only what has been tried for long is left to show whether there is room, one new message may.
+    private var mayProbeRoom: Bool {
+        held == 0 && underway.isEmpty && again.allSatisfy { $0.tries > Self.patientTries }
+            && unsettled == again.reduce(0) { $0 + $1.settlements.count }
     }
 
     private mutating func reserve(_ claim: Claim) -> Claim {
+        var claim = claim
+        claim.bytesEach = max(1, claimBytes / claim.limit)
         reserved += claim.limit
+        reservedBytes += claim.limit * claim.bytesEach
         return claim
     }
+
+    private mutating func unreserve(_ claim: Claim) {
+        reserved -= claim.limit
+        reservedBytes -= claim.limit * claim.bytesEach
+    }
+
+    /// What one claim may bring.
+    private var claimBytes: Int { min(bytesLeft, policy.maxInflightBytes / 4) }
 
     private var freePlaces: Int {
         // Outcomes that the database is slow to take hold no place, but there is an end to it.
         unsettled > 10 * policy.batchLimit ? 0 : capacity - held
     }
 
-    /// Of what may be held. What is on its way is taken to be of the usual size.
-    private var bytesLeft: Int {
-        policy.maxInflightBytes - heldBytes - reserved * bytesEach
-    }
+    /// Of what may be held. A claim under way may bring as many as it was allowed.
+    var bytesLeft: Int { policy.maxInflightBytes - heldBytes - reservedBytes }
 
     private var claimLimit: Int {
-        if caution.claimsSingly || fault != nil { return 1 }
-        return max(1, min(freePlaces, policy.batchLimit, claimCap, bytesLeft / bytesEach))
+        if caution.claimsSingly || fault != nil || isFull { return 1 }
+        // So few that messages of the usual size need not be read apart.
+        return max(1, min(freePlaces, policy.batchLimit, claimCap, claimBytes / (2 * bytesEach)))
     }
 
     /// The safety interval, with a tenth of jitter either way: daemons do not poll in step.
@@ -124,26 +145,29 @@ extension Flow {
     // MARK: - Answers
 
     public mutating func completed(_ exchange: Exchange, _ result: ExchangeResult, now: Instant) {
-        settled(exchange, refused: result.refused)
+        settled(exchange, refused: result.refused, now: now)
         losing -= exchange.lost.count
         if let suspect = exchange.begins { began(suspect, refused: result.refused) }
         if pause?.isDatabase == true { pause = nil }
         guard let claim = exchange.claim else { return }
-        if claimCap < .max { claimCap = claimCap < policy.batchLimit ? claimCap * 2 : .max }
+        // One that found nothing has not shown what can be had in time.
+        if claimCap < .max, !result.claimed.isEmpty { claimCap = claimCap < policy.batchLimit ? claimCap * 2 : .max }
         pause = nil
         pauses = 0
-        reserved -= claim.limit
-        floor.claimed(claim, result.claimed, clock: result.clock, took: now - result.sent, now: now)
-        attention.claimed(result.claimed.count, of: claim.limit, reach: claim.reach, took: now - result.sent, now: now)
+        unreserve(claim)
+        let took = now - result.sent
+        floor.claimed(claim, result.claimed, clock: result.clock, took: took, now: now)
+        attention.claimed(result.claimed.count, of: claim.limit, reach: claim.reach, took: took, now: now)
         accept(result.claimed, until: result.sent + policy.visibilityTimeout, now: now)
     }
 
     public mutating func failed(_ exchange: Exchange, _ failure: QueueFailure, now: Instant) {
         if let claim = exchange.claim {
-            reserved -= claim.limit
+            unreserve(claim)
             if case .busy(_, smaller: true) = failure {
                 claimCap = max(1, claim.limit / 2)
-                floor.failed(claim, now: now)
+                // In company it may have been the other that took too long.
+                if exchange.settlements.isEmpty { floor.failed(claim, now: now) }
             }
             attention.claimed(nil, of: claim.limit, reach: claim.reach, took: .zero, now: now)
             if case .unavailable = failure {
@@ -159,9 +183,11 @@ extension Flow {
             lost += exchange.lost
             loseAgainAt = now + .milliseconds(200)
         }
-        unsettled(exchange.settlements, of: exchange, failure, now: now)
+        let isOwnFault = unsettled(exchange.settlements, of: exchange, failure, now: now)
         // What failed in company is sent apart next, and then shows whose fault it was.
         switch failure {
+        case .exhausted where isOwnFault:
+            break
         case .exhausted(let reason):
             takePause(reason, first: .seconds(1), most: .seconds(30), now: now)
         case .unavailable(let reason):
@@ -171,9 +197,10 @@ extension Flow {
             pause?.isBrief = true
         case .refused(let reason) where exchange.settlements.isEmpty:
             takePause(reason, first: .seconds(2), most: .seconds(30), now: now)
-        case .rejected(let reason) where exchange.settlements.isEmpty:
+        case .rejected(let reason) where exchange.settlements.isEmpty,
+            .conflict(let reason) where exchange.settlements.isEmpty:
             takePause(reason, first: .seconds(2), most: .seconds(60), now: now)
-        case .busy, .refused, .rejected, .cancelled:
+        case .busy, .refused, .rejected, .conflict, .cancelled:
             break
         }
     }

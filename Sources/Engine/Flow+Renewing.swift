@@ -6,14 +6,10 @@ extension Flow {
     /// Every lease that is held, unstarted ones too; not those whose outcome is decided.
     public mutating func nextRenewal(now: Instant) -> [Fence]? {
         guard !renewing, let renewAt, renewAt <= now else { return nil }
-        // What was claimed since the last round has more than this left, and is extended with the next one.
-        let horizon = now + policy.visibilityTimeout * 0.7
         var fences = runs.compactMap { run in
-            run.flatMap { $0.cause != .leaseLost && $0.until <= horizon ? $0.lease.fence : nil }
+            run.flatMap { $0.cause != .leaseLost ? $0.lease.fence : nil }
         }
-        for waiting in ready where waiting.until <= horizon && waiting.until > now {
-            fences.append(waiting.lease.fence)
-        }
+        for waiting in ready where waiting.until > now { fences.append(waiting.lease.fence) }
         if let suspect = caution.suspect { fences.append(suspect.fence) }
         self.renewAt = held - reserved > 0 || caution.isActive ? now + policy.visibilityTimeout / 3 : nil
         guard !fences.isEmpty else { return nil }
@@ -35,6 +31,7 @@ extension Flow {
             switch answer {
             case .renewed:
                 runs[index]?.until = until
+                runs[index]?.lease.place = nil
             case .skipped:
                 renewSoon(now: now)
             case .lost:
@@ -47,11 +44,12 @@ extension Flow {
             switch answer {
             case .renewed:
                 ready[index].until = until
+                ready[index].lease.place = nil
             case .skipped:
                 renewSoon(now: now)
             case .lost:
                 let lease = ready.remove(at: index).lease
-                heldBytes -= lease.size
+                heldBytes -= lease.held
                 lose(lease)
             }
         }

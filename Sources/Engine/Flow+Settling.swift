@@ -40,17 +40,33 @@ extension Flow {
         return .exchange(Exchange(settlements: item.settlements))
     }
 
-    mutating func settled(_ exchange: Exchange, refused: Set<Fence>) {
+    mutating func settled(_ exchange: Exchange, refused: Set<Fence>, now: Instant) {
         settling -= exchange.settlements.count
         landed(exchange.settlements)
+        if !exchange.settlements.isEmpty { landings += 1 }
         if let item = endRepeat(exchange), item.tries == 1 { firstRepeats -= 1 }
-        for settlement in exchange.settlements {
+        var moved: [Settlement] = []
+        for index in exchange.settlements.indices {
+            // Nearly all: without a copy of each.
+            if refused.isEmpty, exchange.settlements[index].outcome == .done {
+                counters.done += 1
+                continue
+            }
+            let settlement = exchange.settlements[index]
             if !refused.isEmpty, refused.contains(settlement.fence) {
-                refusedByFence(settlement)
+                if settlement.place != nil, !passedOn.contains(settlement.fence) {
+                    moved.append(settlement.anywhere)
+                } else {
+                    refusedByFence(settlement)
+                }
             } else {
                 count(settlement)
+                if let delay = settlement.outcome.putsOff { attention.putOff(until: now + delay) }
             }
         }
+        if moved.isEmpty { return caution.settled(exchange.settlements) }
+        caution.settled(exchange.settlements.filter { settlement in !moved.contains { $0.fence == settlement.fence } })
+        put(moved, after: .zero, 1, now)
     }
 
     private mutating func refusedByFence(_ settlement: Settlement) {
@@ -83,19 +99,26 @@ extension Flow {
 
     /// Puts the settlements of a failed transaction where they go again by themselves, in smaller company if the
     /// failure will not pass: so one bad outcome is found, and holds none of the others back.
-    mutating func unsettled(_ settlements: [Settlement], of exchange: Exchange, _ failure: QueueFailure, now: Instant) {
-        guard !settlements.isEmpty else { return }
+    ///
+    /// - Returns: whether it is known to be the fault of these alone.
+    mutating func unsettled(
+        _ settlements: [Settlement],
+        of exchange: Exchange,
+        _ failure: QueueFailure,
+        now: Instant
+    ) -> Bool {
+        guard !settlements.isEmpty else { return false }
         settling -= settlements.count
         landed(settlements)
         let earlier = endRepeat(exchange)
         if earlier?.tries == 1 { firstRepeats -= 1 }
         let tries = (earlier?.tries ?? 0) + 1
         let settlements = passedOn.isEmpty ? settlements : settlements.filter { passedOn.remove($0.fence) == nil }
-        guard !settlements.isEmpty else { return }
+        guard !settlements.isEmpty else { return false }
         switch failure {
         case .unavailable, .cancelled:
             let marked = settlements.map { settlement in
-                var settlement = settlement
+                var settlement = settlement.anywhere
                 settlement.mayHaveHappened = true
                 return settlement
             }
@@ -106,9 +129,7 @@ extension Flow {
                 now
             )
         case .exhausted:
-            // Not so long that a lease ends meanwhile, and its delivery is taken for a crash.
-            let most = min(.seconds(10), policy.visibilityTimeout / 3)
-            put(settlements, after: grown(.milliseconds(500), times: tries, most: most), tries, now)
+            return foundNoRoom(settlements, failure, earlier, tries, now)
         case .busy(_, let smaller):
             let delay = grown(.milliseconds(20), times: tries, most: .seconds(1))
             if (smaller || tries > 2) && settlements.count > 1 {
@@ -116,28 +137,98 @@ extension Flow {
             } else {
                 put(settlements, after: delay, tries, now)
             }
-        case .refused, .rejected:
+        case .refused, .rejected, .conflict:
             if settlements.count > 1 {
                 split(settlements, after: .zero, tries, now)
             } else {
-                cannotSettle(settlements[0], failure, tries: tries, now: now)
+                cannotSettle(
+                    settlements[0],
+                    failure,
+                    tries: tries,
+                    rejections: (earlier?.rejections ?? 0) + 1,
+                    now: now
+                )
             }
         }
+        return false
     }
 
-    private mutating func split(_ settlements: [Settlement], after delay: Duration, _ tries: Int, _ now: Instant) {
+    /// A full disk is everybody's, and goes by. A limit that only some outcomes meet is theirs: others go through.
+    private mutating func foundNoRoom(
+        _ settlements: [Settlement],
+        _ failure: QueueFailure,
+        _ earlier: Repeat?,
+        _ tries: Int,
+        _ now: Instant
+    ) -> Bool {
+        // Not so long that a lease ends meanwhile, and its delivery is taken for a crash.
+        let most = min(.seconds(10), policy.visibilityTimeout / 3)
+        let delay = grown(.milliseconds(500), times: tries, most: most)
+        let isOwnFault = earlier.map { $0.isOwnFault || $0.exhaustedAt.map { $0 < landings } ?? false } ?? false
+        if isOwnFault, settlements.count > 1 {
+            split(settlements, after: .zero, tries, now, exhaustedAt: landings)
+        } else if isOwnFault {
+            put(settlements, after: delay, tries, now, isOwnFault: true)
+            troubles.append(Trouble(messageID: settlements[0].fence.messageID, reason: failure.reason))
+        } else if tries > Self.patientTries, settlements.count > 1 {
+            // One of them, another each time, shows whether there is room for one.
+            put([settlements[0]], after: delay, tries, now, exhaustedAt: landings)
+            put(Array(settlements[1...]), after: delay, tries, now, exhaustedAt: landings)
+        } else {
+            put(settlements, after: delay, tries, now, exhaustedAt: landings)
+        }
+        return isOwnFault
+    }
+
+    /// What was refused more often than this is not waited for by others.
+    static var patientTries: Int { 3 }
+
+    private mutating func split(
+        _ settlements: [Settlement],
+        after delay: Duration,
+        _ tries: Int,
+        _ now: Instant,
+        exhaustedAt: Int? = nil
+    ) {
         let half = settlements.count / 2
-        put(Array(settlements[..<half]), after: delay, tries, now)
-        put(Array(settlements[half...]), after: delay, tries, now)
+        put(Array(settlements[..<half]), after: delay, tries, now, exhaustedAt: exhaustedAt)
+        put(Array(settlements[half...]), after: delay, tries, now, exhaustedAt: exhaustedAt)
     }
 
-    private mutating func put(_ settlements: [Settlement], after delay: Duration, _ tries: Int, _ now: Instant) {
+    private mutating func put(
+        _ settlements: [Settlement],
+        after delay: Duration,
+        _ tries: Int,
+        _ now: Instant,
+        rejections: Int = 0,
+        exhaustedAt: Int? = nil,
+        isOwnFault: Bool = false
+    ) {
         if tries == 1 { firstRepeats += 1 }
-        again.append(Repeat(settlements: settlements, notBefore: now + delay, tries: tries))
+        if tries > Self.patientTries { caution.settled(settlements) }
+        again.append(
+            Repeat(
+                settlements: settlements,
+                notBefore: now + delay,
+                tries: tries,
+                rejections: rejections,
+                exhaustedAt: exhaustedAt,
+                isOwnFault: isOwnFault
+            )
+        )
     }
+
+    /// How often a message that is done is refused by its archive, where that will not change.
+    private static let mostRejections = 4
 
     /// One outcome by itself that the database will not take.
-    private mutating func cannotSettle(_ settlement: Settlement, _ failure: QueueFailure, tries: Int, now: Instant) {
+    private mutating func cannotSettle(
+        _ settlement: Settlement,
+        _ failure: QueueFailure,
+        tries: Int,
+        rejections: Int,
+        now: Instant
+    ) {
         var settlement = settlement
         switch settlement.outcome {
         case .deadLetter(let why):
@@ -145,12 +236,20 @@ extension Flow {
             // queue, and the move is tried again with the next delivery, without another run.
             settlement.outcome = .condemned(reason: why, after: .seconds(60))
             put([settlement], after: .zero, tries + 1, now)
+        case .done where failure.isConflict && rejections > Self.mostRejections:
+            // The archive has its id already: it never goes through. Left as it is, the message would come back with its
+            // lease's end and be done again, and again.
+            settlement.outcome = .deadLetter(reason: "done, but not settled: \(failure.reason)")
+            put([settlement], after: .zero, tries + 1, now)
         case .done, .retry, .snooze, .released, .condemned:
             // What is missing is missing for all; what is rejected is this one's own fault.
             if case .refused(let reason) = failure {
                 takePause(reason, first: .seconds(2), most: .seconds(30), now: now)
             }
-            put([settlement], after: grown(.seconds(1), times: tries, most: .seconds(30)), tries + 1, now)
+            // The last answer to a conflict comes while the lease lasts: after it the message would be done again.
+            let first = failure.isConflict ? min(.seconds(1), policy.visibilityTimeout / 40) : .seconds(1)
+            let delay = grown(first, times: rejections - 1, most: .seconds(30))
+            put([settlement], after: delay, tries + 1, now, rejections: rejections)
         }
         troubles.append(Trouble(messageID: settlement.fence.messageID, reason: failure.reason))
     }

@@ -3,6 +3,8 @@ import DequeModule
 /// What a worker does next.
 public enum Assignment: Sendable {
     case run(Message)
+    /// The same, once its body and headers have been read.
+    case read(Message, Fence)
     case wait
     case stop
 }
@@ -12,8 +14,10 @@ extension Flow {
     mutating func accept(_ leases: [Lease], until: Instant, now: Instant) {
         guard !leases.isEmpty else { return }
         counters.claimed += leases.count
-        for lease in leases { heldBytes += lease.size }
-        bytesEach = max(1 << 10, (bytesEach + leases.reduce(0) { $0 + $1.size } / leases.count) / 2)
+        for lease in leases { heldBytes += lease.held }
+        // What is too large is never read.
+        let size = leases.reduce(0) { $0 + ($1.isOversized ? 0 : $1.size) }
+        bytesEach = max(1 << 10, (bytesEach + size / leases.count) / 2)
         earliestEnd = earliest(earliestEnd, until)
         renewAt = earliest(renewAt, now + policy.visibilityTimeout / 3)
         for lease in leases { accept(lease, until: until) }
@@ -22,7 +26,7 @@ extension Flow {
 
     private mutating func accept(_ lease: Lease, until: Instant) {
         if let settlement = decided(lease) ?? Settlement.beforeRun(lease, policy: policy) {
-            heldBytes -= lease.size
+            heldBytes -= lease.held
             settle(settlement)
         } else if mode == .stopping {
             release(lease)
@@ -42,18 +46,41 @@ extension Flow {
             guard isAlone, let (lease, until) = caution.start() else { return idle }
             return begin(lease, until: until, worker: worker, now: now)
         }
-        while let waiting = ready.popFirst() {
+        while let index = ready.firstIndex(where: mayBegin) {
+            let waiting = ready.remove(at: index)
             if waiting.until > now {
                 return begin(waiting.lease, until: waiting.until, worker: worker, now: now)
             }
-            heldBytes -= waiting.lease.size
+            heldBytes -= waiting.lease.held
             lose(waiting.lease)
         }
         return idle
     }
 
-    /// Nothing else is held: neither run, nor on its way here or back.
-    private var isAlone: Bool { running == 0 && reserved == 0 && unsettled == 0 }
+    /// One body is read at a time: the connections are all queues'. Alone a message may be as large as it likes.
+    private func mayBegin(_ waiting: Waiting) -> Bool {
+        !waiting.lease.isUnread || reading == nil && (running == 0 || bytesLeft >= waiting.lease.size)
+    }
+
+    /// The first in line wants more room than there is. Others pass it; but nothing is claimed that would take its room.
+    var largestWaits: Bool {
+        guard let first = ready.first, first.lease.isUnread else { return false }
+        return running > 0 && bytesLeft < first.lease.size
+    }
+
+    /// This worker's message has been read, or is not to be had.
+    public mutating func hasRead(worker: Int) {
+        if reading == worker { reading = nil }
+    }
+
+    /// Nothing else is held: neither run, nor on its way here or back. What the database has refused to take several
+    /// times is not waited for: it may be refused for ever.
+    private var isAlone: Bool { running == 0 && reserved == 0 && unsettled == stubborn }
+
+    private var stubborn: Int {
+        guard unsettled > 0 else { return 0 }
+        return (again + underway).reduce(0) { $1.tries > Self.patientTries ? $0 + $1.settlements.count : $0 }
+    }
 
     /// A suspect's journal row is opened when it is about to run, and not when it is claimed: while it waits, others
     /// run, or are on their way back, and a process that ends then ends by another's fault.
@@ -70,7 +97,7 @@ extension Flow {
 
     mutating func loseSuspect() {
         guard let suspect = caution.abandon() else { return }
-        heldBytes -= suspect.size
+        heldBytes -= suspect.held
         lose(suspect)
     }
 
@@ -80,21 +107,27 @@ extension Flow {
 
     private mutating func begin(_ lease: Lease, until: Instant, worker: Int, now: Instant) -> Assignment {
         let deadline = now + policy.handlerTimeout
+        var lease = lease
+        let isUnread = lease.isUnread
+        lease.isUnread = false
+        if isUnread {
+            heldBytes += lease.held
+            reading = worker
+        }
         runs[worker] = Run(lease: lease, until: until, began: now, deadline: deadline)
         earliestEnd = earliest(earliestEnd, until)
         running += 1
         if earliestDeadline == nil { earliestDeadline = deadline }
-        return .run(
-            Message(
-                queue: policy.name,
-                id: lease.fence.messageID,
-                readCount: Int(lease.fence.readCount),
-                enqueuedAt: lease.delivery.enqueuedAt,
-                body: lease.body,
-                headers: lease.headers,
-                attempt: lease.history.attempts + 1
-            )
+        let message = Message(
+            queue: policy.name,
+            id: lease.fence.messageID,
+            readCount: Int(lease.fence.readCount),
+            enqueuedAt: lease.delivery.enqueuedAt,
+            body: lease.body,
+            headers: lease.headers,
+            attempt: lease.history.attempts + 1
         )
+        return isUnread ? .read(message, lease.fence) : .run(message)
     }
 
     /// What this worker's run settles with; for the simulation, which has several leases of one message to tell apart.
@@ -107,11 +140,12 @@ extension Flow {
     @discardableResult
     public mutating func finished(worker: Int, verdict: Verdict, now: Instant) -> CancelCause? {
         guard let run = runs[worker] else { return nil }
+        hasRead(worker: worker)
         runs[worker] = nil
         running -= 1
-        heldBytes -= run.lease.size
+        heldBytes -= run.lease.held
         prefetch.finishedOne(now: now)
-        caution.ended()
+        caution.ended(run.lease.fence, settling: run.cause != .leaseLost)
         if run.cause == .leaseLost {
             // Counted when it was lost; its outcome is nobody's.
             return run.cause
@@ -119,19 +153,23 @@ extension Flow {
         if run.cause == nil { noteStart(verdict, now: now) }
         // The common case draws no random number and makes no record.
         if verdict == .done {
-            done.append(Settlement(delivery: run.lease.delivery, outcome: .done))
+            // What is journaled is looked for by its id.
+            let place = run.lease.delivery.isJournaled ? nil : run.lease.place
+            done.append(Settlement(delivery: run.lease.delivery, outcome: .done, place: place))
             return run.cause
         }
-        settle(
-            .of(
-                verdict,
-                lease: run.lease,
-                cause: run.cause,
-                took: now - run.began,
-                policy: policy,
-                draw: random.draw()
-            )
+        let settlement = Settlement.of(
+            verdict,
+            lease: run.lease,
+            cause: run.cause,
+            took: now - run.began,
+            policy: policy,
+            draw: random.draw()
         )
+        if let attempt = settlement.attempt {
+            failures.append(FailedRun(messageID: run.lease.fence.messageID, attempt: attempt))
+        }
+        settle(settlement)
         return run.cause
     }
 
@@ -206,7 +244,7 @@ extension Flow {
         for index in ready.indices.reversed() {
             if ready[index].until <= now {
                 let lease = ready.remove(at: index).lease
-                heldBytes -= lease.size
+                heldBytes -= lease.held
                 lose(lease)
             } else {
                 earliestEnd = earliest(earliestEnd, ready[index].until)

@@ -51,6 +51,8 @@ public struct Flow: Sendable {
     /// Of these, and of those under way again, how many have not been sent a second time yet.
     var firstRepeats = 0
     var underway: [Repeat] = []
+    /// Exchanges that settled something, since the beginning.
+    var landings = 0
     var settling = 0
     /// The settlements of every exchange under way.
     var inFlight: [[Settlement]] = []
@@ -62,6 +64,7 @@ public struct Flow: Sendable {
     var losses: [Int64] = []
     var burials: [Burial] = []
     var troubles: [Trouble] = []
+    var failures: [FailedRun] = []
 
     // Claiming.
     var attention = Attention()
@@ -69,6 +72,9 @@ public struct Flow: Sendable {
     var prefetch = Prefetch()
     var reserved = 0
     var heldBytes = 0
+    var reservedBytes = 0
+    /// The worker that reads its message's body.
+    var reading: Int?
     var bytesEach = 16 << 10
     /// Claims that took too long are repeated with less, and grow again.
     var claimCap = Int.max
@@ -180,14 +186,15 @@ public struct Flow: Sendable {
     public mutating func halt() -> Int {
         isHalted = true
         reserved = 0
+        reservedBytes = 0
         return unsettled + running
     }
 
     /// What is to be logged since the last call.
     public mutating func takeNews() -> News? {
-        if losses.isEmpty, burials.isEmpty, troubles.isEmpty { return nil }
-        defer { (losses, burials, troubles) = ([], [], []) }
-        return News(lost: losses, deadLettered: burials, troubles: troubles)
+        if losses.isEmpty, burials.isEmpty, troubles.isEmpty, failures.isEmpty { return nil }
+        defer { (losses, burials, troubles, failures) = ([], [], [], []) }
+        return News(lost: losses, deadLettered: burials, troubles: troubles, failed: failures)
     }
 
     func isStopping(at now: Instant) -> Bool {
@@ -199,7 +206,7 @@ public struct Flow: Sendable {
     }
 
     mutating func release(_ lease: Lease, after delay: Duration = .zero) {
-        heldBytes -= lease.size
+        heldBytes -= lease.held
         settle(Settlement(delivery: lease.delivery, outcome: .released(after: delay)))
     }
 
@@ -244,7 +251,8 @@ public struct Flow: Sendable {
             unsettled: unsettled,
             counters: counters,
             paused: (pause ?? fault)?.reason,
-            isAsleep: attention.isAsleep
+            isAsleep: attention.isAsleep,
+            isQuiet: mode == .quiet
         )
     }
 }
@@ -264,6 +272,12 @@ struct Repeat: Sendable {
     var settlements: [Settlement]
     var notBefore: Instant
     var tries: Int
+    /// How often the database has refused it, being one by itself.
+    var rejections = 0
+    /// The database had no room for it when so many others had landed.
+    var exhaustedAt: Int?
+    /// There was room for others meanwhile.
+    var isOwnFault = false
 }
 
 /// A small, fast, seeded generator, so that a history can be replayed.
@@ -294,6 +308,13 @@ public struct News: Sendable, Equatable {
     public var lost: [Int64]
     public var deadLettered: [Burial]
     public var troubles: [Trouble]
+    public var failed: [FailedRun]
+}
+
+/// A run that spent an attempt. Why is told in the journal, and not in the log: a reason may quote the message.
+public struct FailedRun: Sendable, Equatable {
+    public let messageID: Int64
+    public let attempt: Attempt
 }
 
 /// A message that went to the dead-letter queue. Why is told there, and not in the log: a reason may quote the message.

@@ -7,6 +7,13 @@ public protocol Handler: Sendable {
     /// The task is cancelled when the deadline passed, the lease was lost, or a shutdown ran out of grace; the
     /// engine knows which, and keeps renewing the lease until this returns. So return soon after cancellation.
     func handle(_ message: Message) async -> Verdict
+
+    /// How long a cancelled run may take to end by itself. A shutdown waits for it beyond its grace.
+    var cancellationAllowance: Duration { get }
+}
+
+extension Handler {
+    public var cancellationAllowance: Duration { .zero }
 }
 
 /// How one run of a handler ended, in the handler's own view. The engine makes an ``Outcome`` of it.

@@ -15,6 +15,16 @@ public struct Fence: Sendable, Hashable {
     }
 }
 
+/// Where the database put a claimed message: a hint that finds it quickly, and is good until somebody moves it. What it
+/// says is the port's own.
+public struct Place: Sendable, Hashable {
+    public let raw: UInt64
+
+    public init(raw: UInt64) {
+        self.raw = raw
+    }
+}
+
 /// Names one claim of one message, as its journal row does.
 public struct Delivery: Sendable, Hashable {
     public let fence: Fence
@@ -55,12 +65,18 @@ public struct Lease: Sendable {
     public let delivery: Delivery
     public let body: [UInt8]?
     public let headers: [UInt8]?
-    /// Bytes of body and headers; for a message over the limit, of what was not fetched.
+    /// Bytes of body and headers, fetched or not.
     public let size: Int
+    /// Over the limit: it is not fetched at all.
     public let isOversized: Bool
+    /// Too large for the claim: it is fetched when its turn comes.
+    public var isUnread: Bool
     public let history: History
-    /// When the message became visible, by the server: the claims' order, and the floor's coin.
+    /// When the message became visible, by the server, or one that came later and was claimed along: the next claim
+    /// begins there.
     public let formerVT: Timestamp
+    /// nil where it is not known, or no more.
+    public var place: Place?
 
     public init(
         delivery: Delivery,
@@ -68,17 +84,35 @@ public struct Lease: Sendable {
         headers: [UInt8]?,
         size: Int,
         isOversized: Bool = false,
+        isUnread: Bool = false,
         history: History = .none,
-        formerVT: Timestamp
+        formerVT: Timestamp,
+        place: Place? = nil
     ) {
+        self.place = place
         self.delivery = delivery
         self.body = body
         self.headers = headers
         self.size = size
         self.isOversized = isOversized
+        self.isUnread = isUnread
         self.history = history
         self.formerVT = formerVT
     }
 
     public var fence: Fence { delivery.fence }
+
+    /// What holding it takes.
+    var held: Int { isOversized || isUnread ? 0 : size }
+}
+
+/// A message's body and headers, as JSON texts.
+public struct Content: Sendable, Equatable {
+    public let body: [UInt8]?
+    public let headers: [UInt8]?
+
+    public init(body: [UInt8]?, headers: [UInt8]?) {
+        self.body = body
+        self.headers = headers
+    }
 }

@@ -46,4 +46,15 @@ public struct Message: Sendable {
         self.headers = headers
         self.attempt = attempt
     }
+    package func with(_ content: Content) -> Message {
+        Message(
+            queue: queue,
+            id: id,
+            readCount: readCount,
+            enqueuedAt: enqueuedAt,
+            body: content.body,
+            headers: content.headers,
+            attempt: attempt
+        )
+    }
 }

@@ -1,5 +1,5 @@
-/// What became of a lease.
-public enum Outcome: Sendable, Equatable {
+/// What became of a lease. (Indirect: of nearly all it is `done`, and they are handed on in batches of hundreds.)
+public indirect enum Outcome: Sendable, Equatable {
     case done
     case retry(after: Duration, reason: String)
     case deadLetter(reason: String)
@@ -8,6 +8,17 @@ public enum Outcome: Sendable, Equatable {
     case released(after: Duration)
     /// A dead-letter move that could not be written. The journal remembers it, and the message waits in its queue.
     case condemned(reason: String, after: Duration)
+}
+
+extension Outcome {
+    /// How long the message stays where it is, out of sight; nil: it is gone, or visible at once.
+    var putsOff: Duration? {
+        switch self {
+        case .done, .deadLetter: nil
+        case .retry(let delay, _), .snooze(let delay), .released(let delay), .condemned(_, let delay):
+            delay > .zero ? delay : nil
+        }
+    }
 }
 
 /// A failed run, for the journal. Only these spend `max_attempts`.
@@ -35,17 +46,38 @@ public struct Attempt: Sendable, Equatable {
 public struct Settlement: Sendable, Equatable {
     public let delivery: Delivery
     public var outcome: Outcome
-    public var attempt: Attempt?
+    private var recorded: Recorded?
     /// An earlier transaction that carried it ended unknown: being refused may mean that it had gone through.
     public var mayHaveHappened = false
+    /// Where it is looked for first. Refused there, it is settled again by its id: it may have been moved.
+    public var place: Place?
 
-    public init(delivery: Delivery, outcome: Outcome, attempt: Attempt? = nil) {
+    public init(delivery: Delivery, outcome: Outcome, attempt: Attempt? = nil, place: Place? = nil) {
         self.delivery = delivery
         self.outcome = outcome
-        self.attempt = attempt
+        self.place = place
+        recorded = attempt.map(Recorded.attempt)
+    }
+
+    public var attempt: Attempt? {
+        if case .attempt(let attempt) = recorded { attempt } else { nil }
+    }
+
+    /// Apart, because nearly none has one.
+    private indirect enum Recorded: Sendable, Equatable {
+        case attempt(Attempt)
     }
 
     public var fence: Fence { delivery.fence }
+}
+
+extension Settlement {
+    /// By its id, wherever it lies.
+    var anywhere: Settlement {
+        var settlement = self
+        settlement.place = nil
+        return settlement
+    }
 }
 
 /// Why the engine cancelled a running handler.

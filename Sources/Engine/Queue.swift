@@ -2,9 +2,13 @@
 public protocol Queue: Sendable {
     /// Settles and claims in one transaction. Waits while the database is away.
     ///
-    /// Nothing of it has happened when it throws `rejected`, `busy`, `exhausted` or `refused`; with `unavailable`
+    /// Nothing of it has happened when it throws `rejected`, `conflict`, `busy`, `exhausted` or `refused`; with `unavailable`
     /// that is unknown.
     func exchange(_ exchange: Exchange) async throws(QueueFailure) -> ExchangeResult
+
+    /// Reads what a claim has left where it was.
+    /// - Returns: nil if the fence holds no more.
+    func read(_ fence: Fence) async throws(QueueFailure) -> Content?
 
     /// Extends leases to a whole visibility timeout from now. The results stand in the order of the fences.
     func renew(_ fences: [Fence]) async throws(QueueFailure) -> Renewals
@@ -13,7 +17,8 @@ public protocol Queue: Sendable {
     func closePhantoms(holding: [Delivery]) async throws(QueueFailure)
 
     /// Looks without claiming.
-    func probe() async throws(QueueFailure) -> Probe
+    /// - Parameter besides: at the other queues that sleep, too, and tells them.
+    func probe(besides: Bool) async throws(QueueFailure) -> Probe
 
     /// Asks producers to ring from now on.
     /// - Returns: false where no ringing can be relied on: the queue must be polled.
@@ -32,17 +37,23 @@ public struct Claim: Sendable, Equatable {
         case below(Duration)
         /// Everything visible.
         case all
+        /// From a second ago, by the server's clock, where there is no floor and a claim of everything takes too long.
+        case recent
     }
 
     public var limit: Int
     public var reach: Reach
     /// The lowest `vt` looked at; nil: none.
     public var floor: Timestamp?
+    /// A body that is larger, headers included, is left where it is: it is read when the message's turn comes. So a claim
+    /// brings no more than `limit` times this, whatever the size of what it finds.
+    public var bytesEach: Int
 
-    public init(limit: Int, reach: Reach, floor: Timestamp?) {
+    public init(limit: Int, reach: Reach, floor: Timestamp?, bytesEach: Int = .max) {
         self.limit = limit
         self.reach = reach
         self.floor = floor
+        self.bytesEach = bytesEach
     }
 }
 
@@ -129,12 +140,18 @@ public enum QueueFailure: Error, Sendable, Equatable {
     case refused(String)
     /// Something in what was asked will not pass.
     case rejected(String)
+    /// What was to be written is there already, and stays: an archive that has the id.
+    case conflict(String)
     case cancelled
+
+    var isConflict: Bool {
+        if case .conflict = self { true } else { false }
+    }
 
     public var reason: String {
         switch self {
         case .unavailable(let reason), .busy(let reason, _), .exhausted(let reason), .refused(let reason),
-            .rejected(let reason):
+            .rejected(let reason), .conflict(let reason):
             reason
         case .cancelled: "cancelled"
         }

@@ -9,6 +9,7 @@ struct Due {
     var overdue: CheckedContinuation<Instant?, Never>?
     var alarm: Instant?
     var news: News?
+    var failed: (run: FailedRun, untold: Int)?
     /// A pause that began, or nil inside for one that ended.
     var pause: String??
 }
@@ -25,6 +26,7 @@ extension QueueConsumer.State {
             due.renewal = (renewer, fences)
         }
         due.news = flow.takeNews()
+        if let failed = due.news?.failed { due.failed = failureLog.told(failed, now: now) }
         if flow.pauseReason != pauseLogged {
             pauseLogged = flow.pauseReason
             due.pause = .some(pauseLogged)
@@ -59,6 +61,16 @@ extension QueueConsumer.State {
 extension QueueConsumer {
     func log(_ due: Due) {
         if let news = due.news { log(news) }
+        if let (run, untold) = due.failed {
+            var metadata: Logger.Metadata = [
+                "msg_id": "\(run.messageID)",
+                "attempt": "\(run.attempt.number)",
+                "outcome": "\(run.attempt.kind.rawValue)",
+                "took": "\(run.attempt.duration.inSecondsText)",
+            ]
+            if untold > 0 { metadata["others_since"] = "\(untold)" }
+            logger.warning("handler failed; pgmqd.journal tells why", metadata: metadata)
+        }
         if let pause = due.pause {
             if let reason = pause {
                 logger.error("queue paused, tried again slowly", metadata: ["reason": "\(reason)"])

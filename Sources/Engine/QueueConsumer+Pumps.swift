@@ -52,8 +52,8 @@ extension QueueConsumer {
         case .unregister:
             try? await queue.wakeUp()
             perform { flow, _ in flow.unregistered() }
-        case .probe:
-            let probe = try? await queue.probe()
+        case .probe(let besides):
+            let probe = try? await queue.probe(besides: besides)
             perform { flow, now in flow.probed(probe, now: now) }
         }
     }

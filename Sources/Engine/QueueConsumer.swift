@@ -18,6 +18,7 @@ public final class QueueConsumer: Sendable {
         var hasEnded = false
         var pulse = Pulse()
         var pauseLogged: String?
+        var failureLog = FailureLog()
 
         mutating func takeTask() -> Task<Void, Never>? {
             guard let index = tasks.firstIndex(where: { $0 != nil }) else { return nil }
@@ -42,11 +43,13 @@ public final class QueueConsumer: Sendable {
 
     /// Exchanges that may be under way at once: as many as there are connections for work, shared with other queues.
     public let pumps: Int
-    /// What is left of settling after the grace may take this much longer, then it is given up.
-    public static let flushAllowance: Duration = .seconds(5)
+    /// What is left after the grace, handlers that are being cancelled and outcomes to settle, may take this much longer,
+    /// then it is given up.
+    public let flushAllowance: Duration
 
     public init(policy: QueuePolicy, queue: any Queue, handler: any Handler, pumps: Int = 2, logger: Logger) {
         self.pumps = pumps
+        flushAllowance = .seconds(5) + handler.cancellationAllowance
         name = policy.name
         self.queue = queue
         self.handler = handler
@@ -188,9 +191,9 @@ public final class QueueConsumer: Sendable {
             }
             let (end, isIdle) = state.withLock { ($0.stopDeadline, $0.flow.waitsForClaimsOnly) }
             sinceIdle = isIdle ? sinceIdle ?? .now : nil
-            if let end, end + Self.flushAllowance <= .now { break }
+            if let end, end + flushAllowance <= .now { break }
             // A claim on its way may still bring leases to hand back; while the database is away it brings nothing.
-            if let sinceIdle, sinceIdle + Self.flushAllowance <= .now { break }
+            if let sinceIdle, sinceIdle + flushAllowance <= .now { break }
         }
         let abandoned = perform { flow, _ in flow.halt() }
         guard abandoned > 0 else { return }
@@ -213,14 +216,43 @@ public final class QueueConsumer: Sendable {
 
     private func work(_ worker: Int) async {
         var assignment = await firstAssignment(worker)
-        while case .run(let message) = assignment {
-            let verdict = await handler.handle(message)
+        while true {
+            let verdict: Verdict
+            switch assignment {
+            case .run(let message): verdict = await handler.handle(message)
+            case .read(let message, let fence): verdict = await handle(message, of: fence, by: worker)
+            case .wait, .stop: return
+            }
             guard let next = await finish(worker, verdict) else {
                 start(worker: worker)
                 return
             }
             assignment = next
         }
+    }
+
+    /// Reads what the claim has left, then runs the handler.
+    private func handle(_ message: Message, of fence: Fence, by worker: Int) async -> Verdict {
+        var pause = Duration.milliseconds(200)
+        while !Task.isCancelled {
+            do throws(QueueFailure) {
+                let content = try await queue.read(fence)
+                perform { flow, _ in flow.hasRead(worker: worker) }
+                if Task.isCancelled { break }
+                if let content { return await handler.handle(message.with(content)) }
+                // It is another's by now: whatever becomes of it here is refused.
+                return .snooze(.zero)
+            } catch {
+                switch error {
+                case .unavailable, .busy, .exhausted, .cancelled:
+                    try? await Task.sleep(for: pause)
+                    pause = min(pause * 2, .seconds(2))
+                case .refused(let reason), .rejected(let reason), .conflict(let reason):
+                    return .notStarted("its body cannot be read: \(reason)")
+                }
+            }
+        }
+        return .notStarted("cancelled before it began")
     }
 
     private func firstAssignment(_ worker: Int) async -> Assignment {

@@ -30,4 +30,5 @@ public struct Snapshot: Sendable, Equatable {
     public var counters: Counters
     public var paused: String?
     public var isAsleep: Bool
+    public var isQuiet: Bool
 }

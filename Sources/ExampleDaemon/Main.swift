@@ -15,7 +15,9 @@ struct ExampleDaemon {
         var handlers = HandlerRegistry()
         handlers.register("greet", decoding: Greeting.self) { greeting, context in
             guard !greeting.name.isEmpty else { throw DeadLetter(reason: "nobody to greet") }
-            FileHandle.standardOutput.write(Data("hello \(greeting.name) (message \(context.id))\n".utf8))
+            print("hello \(greeting.name) (message \(context.id))")
+            // A pipe or the journal would else see it only when the buffer is full.
+            fflush(nil)
         }
         let path = CommandLine.arguments.dropFirst().first ?? DaemonProgram.defaultPath
         exit(await DaemonProgram.run(configuration: path, handlers: handlers))

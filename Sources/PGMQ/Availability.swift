@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import Logging
 import Postgres
 import Synchronization
@@ -22,11 +23,28 @@ public final class Availability: Sendable {
         case refused(String)
     }
 
+    /// How an outage is told.
+    struct Words: Sendable {
+        let began: String
+        let ended: String
+
+        static let database = Words(
+            began: "database is away; leases are held, and it is tried again until it answers",
+            ended: "database is back"
+        )
+        static let listenConnection = Words(
+            began: "database.listen_url cannot be reached; the queues are polled, and it is tried again",
+            ended: "database.listen_url answers again"
+        )
+    }
+
     private let logger: Logger
+    private let words: Words
     private let state = Mutex(State())
 
-    init(logger: Logger) {
+    init(logger: Logger, words: Words = .database) {
         self.logger = logger
+        self.words = words
     }
 
     /// Why the database is away, and for how long; nil while it is not.
@@ -84,7 +102,7 @@ public final class Availability: Sendable {
                 return state.away.isEmpty ? state.outage.take() : nil
             }
             if let ended {
-                logger.notice("database is back", metadata: ["away": "\((.now - ended.since).inSecondsText)"])
+                logger.notice("\(words.ended)", metadata: ["away": "\((.now - ended.since).inSecondsText)"])
             }
         case .lost(let error):
             state.withLock { $0.open[role, default: 1] -= 1 }
@@ -103,10 +121,7 @@ public final class Availability: Sendable {
                 return true
             }
             if began {
-                logger.error(
-                    "database is away; leases are held, and it is tried again until it answers",
-                    metadata: ["reason": "\(error)"]
-                )
+                logger.error("\(words.began)", metadata: ["reason": "\(error)"])
             }
         }
     }
@@ -119,15 +134,16 @@ extension PostgresError {
     /// they are not known, and a refusal is waited out like an outage: the safe side.
     var refusesLogin: Bool {
         if message == Self.malformedConnectionString { return true }
-        return kind == .connection && message.contains("FATAL:")
-            && ["password authentication failed", "no pg_hba.conf entry", "does not exist", "authentication failed"]
-                .contains { message.contains($0) }
+        guard kind == .connection else { return false }
+        // One sentence a host. Where another host is merely away, that one may be the one that lets us in.
+        let hosts = message.components(separatedBy: "connection to server").dropFirst()
+        return !hosts.isEmpty && hosts.allSatisfy { host in host.contains("FATAL:") && Self.isRefusal(host) }
     }
-}
 
-extension Duration {
-    var inSecondsText: String {
-        let tenths = Int64((self / .milliseconds(100)).rounded())
-        return "\(tenths / 10).\(tenths % 10)s"
+    /// Not of LDAP, PAM or RADIUS, whose servers may be away.
+    private static func isRefusal(_ words: String) -> Bool {
+        let whoever = ["password", "Peer", "Ident"].map { "\($0) authentication failed" }
+        return (whoever + ["no pg_hba.conf entry", "does not exist", "is not permitted to log in"])
+            .contains { words.contains($0) }
     }
 }

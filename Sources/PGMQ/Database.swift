@@ -69,6 +69,12 @@ public final class Database: Sendable {
         }
     }
 
+    /// For how long a connection has been lent that has been so for longest. Every call has a deadline: if it lasts much
+    /// longer, something hangs.
+    public var longestLoan: Duration? {
+        [work, renewing].compactMap(\.oldestLoan).min().map { .now - $0 }
+    }
+
     /// LISTEN was proven to deliver nothing: the queues are polled.
     public var isDeaf: Bool { listener.isDeaf }
 
@@ -77,6 +83,8 @@ public final class Database: Sendable {
     public static let listenerInterval = Listener.pingInterval
     /// While its connection is away the loop waits for it, and may.
     public var isListenerConnected: Bool { listener.isConnected }
+    /// For how long it has been away; nil while it is there.
+    public var listenerAway: Duration? { listener.away }
 
     /// Changes with every connection that is opened: what was read of the catalog before is then read again.
     var currentEpoch: Int { epoch.value.withLock { $0 } }

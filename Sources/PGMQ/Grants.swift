@@ -19,6 +19,25 @@ public struct Grants: Sendable {
         ]
     }
 
+    /// The rights of a role that looks at all queues of the database, and changes nothing. Not at the archives: no
+    /// command of ours reads them.
+    public func operatorStatements() async throws(PostgresError) -> [String] {
+        let role = try await connection.quote(identifier: role)
+        let names = try await connection.run(
+            [Statement("select queue_name::text from pgmq.meta order by 1")],
+            deadline: .seconds(10)
+        )[0]
+        var statements = [
+            "grant usage on schema pgmq, pgmqd to \(role);",
+            "grant select on pgmq.meta, pgmqd.journal to \(role);",
+        ]
+        for row in 0..<names.count {
+            let table = try await connection.quote(identifier: QueueName(names.text(row, 0) ?? "").table)
+            statements.append("grant select on pgmq.\(table) to \(role);")
+        }
+        return statements
+    }
+
     /// - Returns: the statements, with the names quoted by libpq.
     public func statements(for queues: [(name: QueueName, options: QueueOptions)]) async throws(PostgresError)
         -> [String]
@@ -52,7 +71,7 @@ public struct Grants: Sendable {
                     on: connection,
                     limits: Limits(deadline: .seconds(10))
                 )
-                if letters?.hasNotify == true {
+                if letters?.throttlesSenders == true {
                     // PGMQ's own trigger writes there with the rights of who sends.
                     statements.append(
                         "grant select, update (last_notified_at) on pgmq.notify_insert_throttle to \(role);"

@@ -10,18 +10,25 @@ public struct Inspection: Sendable {
     }
 
     private static let deadline: Duration = .seconds(15)
+    /// In front of each statement: the server gives up before we do, and the connection goes on.
+    private static let bounds = Statement(
+        "select set_config('statement_timeout', '12s', true), set_config('lock_timeout', '3s', true)"
+    )
 
+    /// What is counted is nil where the queue could not be read.
     public struct QueueSummary: Sendable, Codable {
         public let queue: String
-        public let visible: Int
-        /// Claimed or delayed: they become visible when their `vt` passes.
-        public let invisible: Int
-        /// Seconds since the oldest claimable message became so; nil where there is none.
-        public let oldestClaimableSeconds: Double?
-        public let total: Int
         public let isPartitioned: Bool
         public let isUnlogged: Bool
-        public let doorbell: Bool
+        public var visible: Int?
+        /// Claimed or delayed: they become visible when their `vt` passes.
+        public var invisible: Int?
+        /// Seconds since the oldest claimable message became so; nil where there is none.
+        public var oldestClaimableSeconds: Double?
+        public var total: Int?
+        public var doorbell: Bool?
+        /// Why the queue could not be read.
+        public var error: String?
     }
 
     public struct StoredMessage: Sendable {
@@ -34,6 +41,7 @@ public struct Inspection: Sendable {
         public let headers: String?
     }
 
+    /// All queues of the database. One that cannot be read is among them, with the reason.
     public func queues() async throws(PostgresError) -> [QueueSummary] {
         let names = try await connection.run(
             [Statement("select queue_name::text, is_partitioned, is_unlogged from pgmq.meta order by 1")],
@@ -41,37 +49,54 @@ public struct Inspection: Sendable {
         )[0]
         var summaries: [QueueSummary] = []
         for row in 0..<names.count {
-            let name = QueueName(names.text(row, 0) ?? "")
-            let table = try await connection.quote(identifier: name.table)
-            let counts = try await connection.run(
-                [
-                    Statement(
-                        """
-                        select count(*) filter (where vt <= clock_timestamp()), count(*),
-                            extract(epoch from clock_timestamp() - min(vt) filter (where vt <= clock_timestamp()))::float8,
-                            exists(select from pg_trigger where tgrelid = ('pgmq.' || quote_ident($1))::regclass
-                                and tgname = 'pgmqd_doorbell')
-                        from pgmq.\(table)
-                        """,
-                        [.text(name.table)]
-                    )
-                ],
-                deadline: Self.deadline
-            )[0]
-            summaries.append(
-                QueueSummary(
-                    queue: name.written,
-                    visible: Int(counts.int(0, 0)),
-                    invisible: Int(counts.int(0, 1) - counts.int(0, 0)),
-                    oldestClaimableSeconds: counts.isNull(0, 2) ? nil : counts.double(0, 2),
-                    total: Int(counts.int(0, 1)),
-                    isPartitioned: names.bool(row, 1),
-                    isUnlogged: names.bool(row, 2),
-                    doorbell: counts.bool(0, 3)
-                )
+            var summary = QueueSummary(
+                queue: names.text(row, 0) ?? "",
+                isPartitioned: names.bool(row, 1),
+                isUnlogged: names.bool(row, 2)
             )
+            do throws(PostgresError) {
+                try await count(&summary)
+            } catch {
+                // Without a connection there is no next one.
+                guard error.kind == .server else { throw error }
+                summary.error = Self.words(for: error)
+            }
+            summaries.append(summary)
         }
         return summaries
+    }
+
+    private func count(_ summary: inout QueueSummary) async throws(PostgresError) {
+        let name = QueueName(summary.queue)
+        let table = try await connection.quote(identifier: name.table)
+        let statement = Statement(
+            """
+            select count(*) filter (where vt <= clock_timestamp()), count(*),
+                extract(epoch from clock_timestamp() - min(vt) filter (where vt <= clock_timestamp()))::float8,
+                exists(select from pg_trigger where tgrelid = ('pgmq.' || quote_ident($1))::regclass
+                    and tgname = 'pgmqd_doorbell')
+            from pgmq.\(table)
+            """,
+            [.text(name.table)]
+        )
+        let counts = try await bounded(statement)
+        summary.visible = Int(counts.int(0, 0))
+        summary.invisible = Int(counts.int(0, 1) - counts.int(0, 0))
+        summary.oldestClaimableSeconds = counts.isNull(0, 2) ? nil : counts.double(0, 2)
+        summary.total = Int(counts.int(0, 1))
+        summary.doorbell = counts.bool(0, 3)
+    }
+
+    private func bounded(_ statement: Statement) async throws(PostgresError) -> Rows {
+        try await connection.run([Self.bounds, statement], deadline: Self.deadline)[1]
+    }
+
+    private static func words(for error: PostgresError) -> String {
+        switch error.sqlState?.code {
+        case "55P03": "locked by another session: \(error)"
+        case "57014": "not counted in time: \(error)"
+        default: "\(error)"
+        }
     }
 
     /// The messages that would be claimed next, and then the invisible ones.
@@ -82,19 +107,16 @@ public struct Inspection: Sendable {
     ) async throws(PostgresError) -> [StoredMessage] {
         let table = try await connection.quote(identifier: queue.table)
         let utc = #"'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"#
-        let rows = try await connection.run(
-            [
-                Statement(
-                    """
-                    select msg_id, read_ct, to_char(enqueued_at at time zone 'UTC', \(utc)),
-                        to_char(vt at time zone 'UTC', \(utc)), message::text, headers::text
-                    from pgmq.\(table) where $2::bigint is null or msg_id = $2 order by vt, msg_id limit $1
-                    """,
-                    [.int(Int64(limit)), id.map { .int($0) } ?? .null]
-                )
-            ],
-            deadline: Self.deadline
-        )[0]
+        let rows = try await bounded(
+            Statement(
+                """
+                select msg_id, read_ct, to_char(enqueued_at at time zone 'UTC', \(utc)),
+                    to_char(vt at time zone 'UTC', \(utc)), message::text, headers::text
+                from pgmq.\(table) where $2::bigint is null or msg_id = $2 order by vt, msg_id limit $1
+                """,
+                [.int(Int64(limit)), id.map { .int($0) } ?? .null]
+            )
+        )
         return (0..<rows.count).map { row in
             StoredMessage(
                 id: rows.int(row, 0),

@@ -14,7 +14,12 @@ final class Listener: Sendable {
         var echo: (nonce: String, heard: AsyncStream<Void>.Continuation)?
         var wasDeaf = false
         var isConnected = false
+        var awaySince: Instant?
         var lastTurn: Instant?
+        /// Counts the connections.
+        var connection = 0
+        /// The queues whose locks this connection holds: taken twice, one would be let go of only once.
+        var locked: Set<QueueName> = []
     }
 
     /// How often the connection is proven alive, and LISTEN proven to deliver.
@@ -50,11 +55,14 @@ final class Listener: Sendable {
 
     var isConnected: Bool { state.withLock { $0.isConnected } }
 
+    /// For how long it could not be had; nil while it is there.
+    var away: Duration? { state.withLock { state in state.awaySince.map { .now - $0 } } }
+
     /// When the loop last turned, for the watchdog.
     var lastTurn: Instant? { state.withLock { $0.lastTurn } }
 
     func run() async {
-        let failures = Availability(logger: logger[role: "listen"])
+        let failures = Availability(logger: logger[role: "listen"], words: .listenConnection)
         let pool = ConnectionPool(
             settings: .init(url: settings.listenURL ?? settings.url, application: "pgmqd listen", size: 1),
             onOpen: { [weak self] connection async throws(PostgresError) in try await self?.listen(on: connection) },
@@ -62,9 +70,15 @@ final class Listener: Sendable {
                 if self?.settings.listenURL != nil { failures.report(event, role: "listen") }
                 switch event {
                 case .opened:
-                    self?.state.withLock { $0.isConnected = true }
+                    self?.state.withLock { state in
+                        state.isConnected = true
+                        state.awaySince = nil
+                    }
                 case .lost, .failed:
-                    self?.state.withLock { $0.isConnected = false }
+                    self?.state.withLock { state in
+                        state.isConnected = false
+                        state.awaySince = state.awaySince ?? .now
+                    }
                     self?.heard(false)
                 }
             },
@@ -84,6 +98,10 @@ final class Listener: Sendable {
             statements.append(Statement("listen \(try await connection.quote(identifier: channel))"))
         }
         _ = try await connection.run(statements, deadline: settings.callDeadline)
+        state.withLock { state in
+            state.connection += 1
+            state.locked = []
+        }
     }
 
     // MARK: - Hearing
@@ -117,13 +135,14 @@ final class Listener: Sendable {
     // MARK: - Proving
 
     private func keepProving(_ pool: ConnectionPool) async {
-        var proven: (connection: ObjectIdentifier, at: Instant)?
+        var proven: (connection: Int, at: Instant)?
         while !Task.isCancelled {
-            let id: ObjectIdentifier?
+            let id: Int?
             do throws(PostgresError) {
                 id = try await pool.use { connection async throws(PostgresError) in
+                    let number = state.withLock { $0.connection }
                     _ = try await connection.run([Statement("select 1")], deadline: settings.callDeadline)
-                    return ObjectIdentifier(connection)
+                    return number
                 }
             } catch {
                 id = nil
@@ -174,7 +193,7 @@ final class Listener: Sendable {
         // Not raced: the echo may be quicker than the reply, and a call that is cancelled costs its connection.
         do throws(PostgresError) {
             try await prober.use { connection async throws(PostgresError) in
-                _ = try await connection.run([notify], deadline: settings.callDeadline)
+                _ = try await connection.transaction([notify], limits: Limits(deadline: settings.callDeadline))
             }
         } catch {
             return nil
@@ -194,18 +213,26 @@ final class Listener: Sendable {
 
     /// Takes the queue's advisory lock, shared: from now on producers ring.
     func fallAsleep(_ queue: QueueName) async throws(PostgresError) {
-        try await lock("pg_advisory_lock_shared", queue)
+        try await lock(queue, true)
     }
 
     func wakeUp(_ queue: QueueName) async throws(PostgresError) {
-        try await lock("pg_advisory_unlock_shared", queue)
+        try await lock(queue, false)
     }
 
-    private func lock(_ function: String, _ queue: QueueName) async throws(PostgresError) {
+    /// Waits for the connection no longer than a call may take: a queue that cannot be rung is polled, and goes on.
+    private func lock(_ queue: QueueName, _ wanted: Bool) async throws(PostgresError) {
         guard let pool = pool.withLock({ $0 }) else { return }
+        let function = wanted ? "pg_advisory_lock_shared" : "pg_advisory_unlock_shared"
         let statement = Statement("select \(function)(\(QueueStatements.lockKey))", [.text(queue.folded)])
-        try await pool.use { connection async throws(PostgresError) in
+        try await pool.use(waiting: settings.callDeadline) { connection async throws(PostgresError) in
+            let (number, isHeld) = state.withLock { ($0.connection, $0.locked.contains(queue)) }
+            if isHeld == wanted { return }
             _ = try await connection.transaction([statement], limits: Limits(deadline: settings.callDeadline))
+            state.withLock { state in
+                guard state.connection == number else { return }
+                if wanted { state.locked.insert(queue) } else { state.locked.remove(queue) }
+            }
         }
     }
 }

@@ -40,6 +40,26 @@ public final class PGMQQueue: Engine.Queue {
     // MARK: - The port
 
     public func exchange(_ exchange: Exchange) async throws(QueueFailure) -> ExchangeResult {
+        let reply = try await carry(exchange)
+        var refused = Set(zip(reply.settling, reply.rows).flatMap { $0.refused($1) })
+        if let suspect = exchange.begins, reply.rows[reply.settling.count].count == 0 { refused.insert(suspect.fence) }
+        return ExchangeResult(
+            refused: refused,
+            claimed: exchange.claim == nil ? [] : reply.rows.last.map(leases) ?? [],
+            clock: ServerTime.timestamp(reply.clock),
+            sent: reply.sent
+        )
+    }
+
+    /// What came back, not yet read: the connection is free for others meanwhile.
+    private struct Reply: Sendable {
+        let settling: [SettlingStatement]
+        let rows: [Rows]
+        let clock: Int64
+        let sent: Instant
+    }
+
+    private func carry(_ exchange: Exchange) async throws(QueueFailure) -> Reply {
         try await onWork { connection, statements async throws(QueueFailure) in
             if exchange.claim != nil { try self.prove(statements) }
             let settling: [SettlingStatement]
@@ -55,22 +75,25 @@ public final class PGMQQueue: Engine.Queue {
                 pipeline.append(Statement("select pgmqd.ring($1)", [.text(self.name.folded)]))
             }
             if let claim = exchange.claim { pipeline.append(statements.claim(claim)) }
-            // A claim may be lost by a crash where the fence notices; what it rides with may not.
             let isClaimAlone = exchange.settlements.isEmpty && exchange.lost.isEmpty && exchange.begins == nil
-            let durable = isClaimAlone ? !statements.shape.hasLastReadAt : self.options.durable
+            // A claim may be lost by a crash where the fence notices; what it rides with may not, unless the queue says so.
+            let mustKeepClaim = exchange.claim != nil && !statements.shape.hasLastReadAt
+            let durable = mustKeepClaim || !isClaimAlone && self.options.durable
             let sent = Instant.now
             let (rows, clock) = try await Self.call { () async throws(PostgresError) in
                 try await connection.transaction(pipeline, limits: self.database.limits(synchronousCommit: durable))
             }
-            var refused = Set(zip(settling, rows).flatMap { $0.refused($1) })
-            if let suspect = exchange.begins, rows[settling.count].count == 0 { refused.insert(suspect.fence) }
-            return ExchangeResult(
-                refused: refused,
-                claimed: exchange.claim == nil ? [] : rows.last.map(self.leases) ?? [],
-                clock: ServerTime.timestamp(clock),
-                sent: sent
-            )
+            return Reply(settling: settling, rows: rows, clock: clock, sent: sent)
         }
+    }
+
+    public func read(_ fence: Fence) async throws(QueueFailure) -> Content? {
+        let rows = try await onWork { connection, statements async throws(QueueFailure) in
+            try await Self.call { () async throws(PostgresError) in
+                try await connection.transaction([statements.read(fence)], limits: self.database.limits()).rows[0]
+            }
+        }
+        return rows.count == 0 ? nil : Content(body: rows.bytes(0, 0), headers: rows.bytes(0, 1))
     }
 
     public func renew(_ fences: [Fence]) async throws(QueueFailure) -> Renewals {
@@ -100,12 +123,12 @@ public final class PGMQQueue: Engine.Queue {
         }
     }
 
-    public func probe() async throws(QueueFailure) -> Probe {
+    public func probe(besides: Bool) async throws(QueueFailure) -> Probe {
         let table = try await onWork { _, statements async throws(QueueFailure) in statements.shape.table }
         let member = Prober.Member(queue: name, table: table, onWake: onWake.withLock { $0 })
         database.prober.fellAsleep(member)
         return try await Self.call { () async throws(PostgresError) in
-            try await self.database.prober.probe(member, database: self.database)
+            try await self.database.prober.probe(member, besides: besides, database: self.database)
         }
     }
 
@@ -233,7 +256,8 @@ public final class PGMQQueue: Engine.Queue {
     private func leases(_ rows: Rows) -> [Lease] {
         (0..<rows.count).map { row in
             let (body, headers) = (rows.bytes(row, 6), rows.bytes(row, 7))
-            let oversize = rows.isNull(row, 5) ? nil : Int(rows.int(row, 5))
+            let unsent = rows.isNull(row, 5) ? nil : Int(rows.int(row, 5))
+            let isOversized = unsent.map { $0 > options.maxMessageBytes } ?? false
             return Lease(
                 delivery: Delivery(
                     fence: Self.fence(rows, row, readAt: 3),
@@ -241,10 +265,12 @@ public final class PGMQQueue: Engine.Queue {
                 ),
                 body: body,
                 headers: headers,
-                size: oversize ?? (body?.count ?? 0) + (headers?.count ?? 0),
-                isOversized: oversize != nil,
+                size: unsent ?? (body?.count ?? 0) + (headers?.count ?? 0),
+                isOversized: isOversized,
+                isUnread: unsent != nil && !isOversized,
                 history: rows.bytes(row, 8).map(Self.history) ?? .none,
-                formerVT: ServerTime.timestamp(rows.timestamp(row, 4))
+                formerVT: ServerTime.timestamp(rows.timestamp(row, 4)),
+                place: rows.place(row, 9).map(Place.init)
             )
         }
     }

@@ -2,7 +2,8 @@ import Engine
 import Postgres
 import Synchronization
 
-/// One statement looks at all sleeping queues: an idle daemon of many queues asks no more often than one of a single.
+/// Looks at queues that sleep. The looks of the safety interval are for all of them at once: an idle daemon of many queues
+/// asks no more often than one of a single.
 final class Prober: Sendable {
     struct Member: Sendable {
         let queue: QueueName
@@ -20,9 +21,9 @@ final class Prober: Sendable {
         sleepers.withLock { _ = $0.removeValue(forKey: queue) }
     }
 
-    /// Looks at this queue, and tells the others that sleep what it saw of them.
-    func probe(_ member: Member, database: Database) async throws(PostgresError) -> Probe {
-        let others = sleepers.withLock { $0.values.filter { $0.queue != member.queue } }
+    /// Looks at this queue and, besides, at the others that sleep, which are told what it saw of them.
+    func probe(_ member: Member, besides: Bool, database: Database) async throws(PostgresError) -> Probe {
+        let others = besides ? sleepers.withLock { $0.values.filter { $0.queue != member.queue } } : []
         do throws(PostgresError) {
             let probes = try await look([member] + others, database: database)
             for (other, probe) in zip(others, probes.dropFirst()) { other.onWake(.probed(probe)) }

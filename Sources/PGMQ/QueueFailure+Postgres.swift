@@ -23,6 +23,8 @@ extension QueueFailure {
             return .busy(reason, smaller: false)
         case "42P01", "3F000", "42883", "42703", "42804":
             return .refused(reason)
+        case "23505":
+            return .conflict(reason)
         case "42501":
             return .refused(reason + "; `pgmqd grants` prints what is missing")
         default:
@@ -30,6 +32,7 @@ extension QueueFailure {
         }
         return switch state.errorClass {
         case "08": .unavailable(reason)
+        // Disk, memory, connections: everybody's. What a damaged page gives (58, XX) may be one message's own.
         case "53": .exhausted(reason)
         case "28", "3D": .unavailable(reason)
         default: .rejected(reason)

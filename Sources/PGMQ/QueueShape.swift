@@ -16,8 +16,10 @@ struct QueueShape: Sendable {
     let archiveHasLastReadAt: Bool
     let hasJournal: Bool
     let hasDoorbell: Bool
-    /// PGMQ's own trigger stands, and its throttle row too: without that it is silent.
+    /// PGMQ's own trigger stands, and can be heard.
     let hasNotify: Bool
+    /// It stands, and writes to its throttle table with the rights of who sends, heard or not.
+    let throttlesSenders: Bool
 
     static func load(
         _ queue: QueueName,
@@ -44,7 +46,8 @@ struct QueueShape: Sendable {
                     and t.tgenabled in ('O', 'A')),
                 exists(select from pg_trigger t where t.tgrelid = c.oid
                     and t.tgname = 'trigger_notify_queue_insert_listeners' and t.tgenabled in ('O', 'A')),
-                exists(select from pg_class k where k.relnamespace = c.relnamespace and k.relname = $3)
+                exists(select from pg_class k where k.relnamespace = c.relnamespace and k.relname = $3),
+                to_regclass('pgmq.notify_insert_throttle') is not null
             from pg_class c join pg_namespace s on s.oid = c.relnamespace
             where s.nspname = 'pgmq' and c.relname = $1 and c.relkind in ('r', 'p')
             """,
@@ -53,7 +56,9 @@ struct QueueShape: Sendable {
         let rows = try await connection.transaction([statement], limits: limits).rows[0]
         guard rows.count == 1 else { return nil }
         let hasNotify: Bool
-        if rows.bool(0, 8) {
+        let isTriggered = rows.bool(0, 8)
+        // On a partitioned table it is each partition's, and takes that one's name for the queue's: nobody hears it.
+        if isTriggered, !rows.bool(0, 1) {
             hasNotify = try await sounds(queue, on: connection, limits: limits)
         } else {
             hasNotify = false
@@ -78,12 +83,14 @@ struct QueueShape: Sendable {
             archiveHasLastReadAt: rows.bool(0, 5),
             hasJournal: rows.bool(0, 6),
             hasDoorbell: rows.bool(0, 7),
-            hasNotify: hasNotify
+            hasNotify: hasNotify,
+            throttlesSenders: isTriggered && rows.bool(0, 10)
         )
     }
 
     /// Whether PGMQ's own trigger can be heard. Its throttle table is unlogged: a crash of the server empties it, and the
-    /// trigger is silent from then on. Who may not look must take it for silent.
+    /// trigger is silent from then on. So is that of a queue whose name was written with capitals: it looks in the throttle
+    /// table for the name of its table, which has none. Who may not look must take it for silent.
     private static func sounds(
         _ queue: QueueName,
         on connection: Connection,
@@ -103,7 +110,7 @@ struct QueueShape: Sendable {
         if table.bool(0, 0) { return true }
         guard table.bool(0, 1) else { return false }
         let row = Statement(
-            "select exists (select from pgmq.notify_insert_throttle where lower(queue_name) = $1)",
+            "select exists (select from pgmq.notify_insert_throttle where queue_name = $1)",
             [.text(queue.folded)]
         )
         return try await connection.transaction([row], limits: limits).rows[0].bool(0, 0)

@@ -6,28 +6,57 @@ extension QueueStatements {
     ///
     /// - Throws: ``MissingDeadLetterQueue`` where one is needed and there is none.
     func settle(_ settlements: [Settlement]) throws(MissingDeadLetterQueue) -> [SettlingStatement] {
-        // Rows are locked in the order of the parameters: the join is a loop over them.
-        let settlements = settlements.sorted { $0.fence.messageID < $1.fence.messageID }
+        var (placed, done, dead, delayed): ([Settlement], [Settlement], [Settlement], [Settlement]) = ([], [], [], [])
+        placed.reserveCapacity(settlements.count)
+        for settlement in settlements {
+            switch settlement.outcome {
+            case .done where isPlaced(settlement): placed.append(settlement)
+            case .done: done.append(settlement)
+            case .deadLetter: dead.append(settlement)
+            case .retry, .snooze, .released, .condemned: delayed.append(settlement)
+            }
+        }
+        // Rows are locked in the order of the parameters, the join being a loop over them, or in that of their places.
         var statements: [SettlingStatement] = []
-        let done = settlements.filter { $0.outcome == .done }
-        if !done.isEmpty { statements.append(.init(settlements: done, statement: settleDone(done))) }
-        let dead = settlements.filter(\.outcome.isDeadLetter)
-        if !dead.isEmpty { statements.append(.init(settlements: dead, statement: try deadLetter(dead))) }
-        let delayed = settlements.filter { $0.outcome != .done && !$0.outcome.isDeadLetter }
-        if !delayed.isEmpty { statements.append(.init(settlements: delayed, statement: delay(delayed))) }
+        if !placed.isEmpty {
+            statements.append(.init(settlements: placed, statement: settleDone(placed, byPlace: true)))
+        }
+        if !done.isEmpty {
+            done.sort { $0.fence.messageID < $1.fence.messageID }
+            statements.append(.init(settlements: done, statement: settleDone(done)))
+        }
+        if !dead.isEmpty {
+            dead.sort { $0.fence.messageID < $1.fence.messageID }
+            statements.append(.init(settlements: dead, statement: try deadLetter(dead)))
+        }
+        if !delayed.isEmpty {
+            delayed.sort { $0.fence.messageID < $1.fence.messageID }
+            statements.append(.init(settlements: delayed, statement: delay(delayed)))
+        }
         return statements
     }
 
-    private func settleDone(_ settlements: [Settlement]) -> Statement {
-        let leases = leaseArrays(settlements.map(\.fence))
+    /// Rows that lie where they were put are read in one scan, where a search by id is one for each.
+    private func isPlaced(_ settlement: Settlement) -> Bool {
+        settlement.place != nil && !settlement.delivery.isJournaled && !shape.isPartitioned
+    }
+
+    private func settleDone(_ settlements: [Settlement], byPlace: Bool = false) -> Statement {
+        var leases = leaseArrays(settlements.map(\.fence))
         let source =
             "unnest($1::bigint[], $2::int[], $3::timestamptz[]) with ordinality as l(msg_id, read_ct, read_at, n)"
+        var fence = fence
+        if byPlace {
+            fence = "q.ctid = any($4) and q.msg_id = l.msg_id and q.read_ct = l.read_ct and q.\(readAt) = l.read_at"
+            leases.append(.places(settlements.compactMap { $0.place?.raw }))
+        }
         let journaled = settlements.contains { $0.delivery.isJournaled }
         guard journaled || options.archives else {
             return Statement(
                 "delete from \(shape.table) q using \(source) where \(fence) returning l.n",
                 leases,
-                keepsPlan: true
+                keepsPlan: true,
+                plan: byPlace ? .byPlace : .byIndex
             )
         }
         var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*, l.n)"]
@@ -51,7 +80,8 @@ extension QueueStatements {
             "with \(ctes.joined(separator: ", ")) select n from gone",
             parameters,
             // A plan made while the journal was empty would read all of a queue's rows there.
-            keepsPlan: !journaled
+            keepsPlan: !journaled,
+            plan: byPlace ? .byPlace : .byIndex
         )
     }
 
@@ -88,9 +118,13 @@ extension QueueStatements {
                     duration_ms = excluded.duration_ms, reason = excluded.reason
             ), trimmed as (
                 delete from pgmqd.journal j using moved m
-                where j.queue = $9 and j.msg_id = m.msg_id and j.enqueued_at = m.enqueued_at and m.read_ct > 20
-                    and (j.attempt <= m.attempt - 20
-                        or (j.attempt is null and j.outcome <> 'condemned' and j.read_ct <= m.read_ct - 20))
+                where j.queue = $9 and j.msg_id = m.msg_id and j.enqueued_at = m.enqueued_at
+                    and (m.read_ct > 20 and j.attempt <= m.attempt - 20
+                        or m.read_ct > 20 and j.attempt is null and j.outcome <> 'condemned'
+                            and j.read_ct <= m.read_ct - 20
+                        -- Each says the same again.
+                        or m.outcome = 'condemned' and j.outcome = 'condemned' and j.attempt is null
+                            and j.read_ct < m.read_ct)
             )
             select n from moved
             """,
@@ -182,9 +216,6 @@ extension Settlement {
 }
 
 extension Outcome {
-    var isDeadLetter: Bool {
-        if case .deadLetter = self { true } else { false }
-    }
 
     var delay: Duration {
         switch self {

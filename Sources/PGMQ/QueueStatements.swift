@@ -25,37 +25,58 @@ struct QueueStatements: Sendable {
 
     // MARK: - Claiming
 
-    /// The texts are made once, where the row is locked; of what is too large only the size is sent.
+    /// The rows to take are locked in the order of `vt`, and written in one scan of their places.
+    ///
+    /// Texts are made once, of what was taken; of what is too large only the size is sent.
     func claim(_ claim: Claim) -> Statement {
-        let size = "coalesce(octet_length(p.body), 0) + coalesce(octet_length(p.headers), 0)"
+        let (place, taken, left) =
+            shape.isPartitioned
+            ? ("msg_id", "q.msg_id = any(array(select msg_id from p))", "null::tid")
+            : ("ctid as place", "q.ctid = any(array(select place from p))", "q.ctid")
+        let size = "coalesce(octet_length(body), 0) + coalesce(octet_length(headers), 0)"
         return Statement(
             """
             with p as materialized (
-                select \(shape.isPartitioned ? "msg_id" : "ctid as place"), vt as former_vt, message::text as body,
-                    headers::text as headers
-                from \(shape.table)
-                where vt >= $1 and vt <= statement_timestamp()
+                select \(place), vt as former_vt from \(shape.table)
+                where vt >= coalesce($1, statement_timestamp() - interval '1 second') and vt <= statement_timestamp()
                 order by vt limit $2 for update skip locked
-            )
-            update \(shape.table) q
-            set vt = clock_timestamp() + make_interval(secs => $3), read_ct = q.read_ct + 1\
+            ), taken as (
+                update \(shape.table) q
+                set vt = clock_timestamp() + make_interval(secs => $3), read_ct = q.read_ct + 1\
             \(shape.hasLastReadAt ? ", last_read_at = clock_timestamp()" : "")
-            from p where \(sameRow)
-            returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt), p.former_vt,
+                where \(taken)
+                returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt) as read_at, \(left) as place,
+                    q.message::text as body, q.headers::text as headers
+            )
+            select msg_id, read_ct, enqueued_at, read_at, (select max(former_vt) from p),
                 case when \(size) > $8 then \(size) end,
-                case when \(size) <= $8 then p.body end, case when \(size) <= $8 then p.headers end,
-                case when q.read_ct > 1 then
-                    pgmqd.deliver($4, q.msg_id, q.enqueued_at, q.read_ct, $5, $6, $7, $9::bigint::int) end
+                case when \(size) <= $8 then body end, case when \(size) <= $8 then headers end,
+                case when read_ct > 1 then
+                    pgmqd.deliver($4, msg_id, enqueued_at, read_ct, $5, $6, $7, $9::bigint::int) end,
+                place
+            from taken
             """,
             [
-                .timestamp(ServerTime.microseconds(claim.floor ?? .distantPast)),
+                claim.reach == .recent
+                    ? .null : .timestamp(ServerTime.microseconds(claim.floor ?? .distantPast)),
                 .int(Int64(claim.limit)),
                 .double(options.visibilityTimeout.inSeconds),
                 .text(queue.folded), .text(identity.daemon), .text(identity.host), .text(identity.version),
-                .int(Int64(options.maxMessageBytes)), .int(Int64(options.suspectedAfter)),
+                .int(Int64(min(claim.bytesEach, options.maxMessageBytes))), .int(Int64(options.suspectedAfter)),
             ],
-            // Of partitions the rows are found again by an equality, whose best plan hangs on their size.
+            // Of partitions the rows are found again by their ids, whose best plan hangs on their size.
             keepsPlan: !shape.isPartitioned
+        )
+    }
+
+    /// What a claim has left, because it was too large for it.
+    func read(_ fence: Fence) -> Statement {
+        Statement(
+            """
+            select q.message::text, q.headers::text from \(shape.table) q
+            join unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at) on \(self.fence)
+            """,
+            leaseArrays([fence])
         )
     }
 

@@ -102,7 +102,13 @@ public actor Connection {
         _ statements: [Statement],
         limits: Limits
     ) async throws(PostgresError) -> (rows: [Rows], clock: Int64) {
-        var rows = try await run([limits.statement] + statements, deadline: limits.deadline, prefix: 1)
+        let planning = statements.first?.plan ?? .byIndex
+        var rows = try await run(
+            [limits.statement(planning)] + statements,
+            deadline: limits.deadline,
+            prefix: 1,
+            planning
+        )
         let clock = rows.removeFirst().timestamp(0, 0)
         return (rows, clock)
     }
@@ -112,7 +118,13 @@ public actor Connection {
         try await run(statements, deadline: deadline, prefix: 0)
     }
 
-    private func run(_ statements: [Statement], deadline: Duration, prefix: Int) async throws(PostgresError) -> [Rows] {
+    /// - Parameter planning: what the first statement sets for the transaction; nil: nothing, and nothing is changed.
+    private func run(
+        _ statements: [Statement],
+        deadline: Duration,
+        prefix: Int,
+        _ planning: Planning? = nil
+    ) async throws(PostgresError) -> [Rows] {
         if let closed { throw closed }
         guard call == nil else {
             throw PostgresError(.server, message: "two transactions at once on one connection")
@@ -123,7 +135,7 @@ public actor Connection {
         let outcome: Result<[Rows], PostgresError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 call = Call(statements: statements.count, prefix: prefix, deadline: .now + deadline, continuation)
-                send(statements)
+                send(statements, planning)
             }
         } onCancel: {
             Task { await self.abort(call: number) }
@@ -131,12 +143,17 @@ public actor Connection {
         return try outcome.get()
     }
 
-    private func send(_ statements: [Statement]) {
+    private func send(_ statements: [Statement], _ planning: Planning?) {
         if plans.takeStale() {
             call?.expectAside(before: 0, prepares: nil)
             guard socket.handle.send(Statement("deallocate all")) else { return lost() }
         }
+        var planning = planning
         for (index, statement) in statements.enumerated() {
+            if let current = planning, statement.plan != current {
+                planning = statement.plan
+                guard send(statement.plan.statement, index, isAside: true) else { return lost() }
+            }
             guard send(statement, index) else { return lost() }
         }
         guard PQpipelineSync(socket.handle.pointer) == 1 else { return lost() }
@@ -144,16 +161,20 @@ public actor Connection {
         flush()
     }
 
-    private func send(_ statement: Statement, _ index: Int) -> Bool {
+    private func send(_ statement: Statement, _ index: Int, isAside: Bool = false) -> Bool {
+        var name: String?
         switch plans.route(statement) {
         case .unnamed:
-            return socket.handle.send(statement)
-        case .prepared(let name):
-            return socket.handle.send(statement, as: name)
-        case .new(let name):
+            break
+        case .prepared(let known):
+            name = known
+        case .new(let new):
+            name = new
             call?.expectAside(before: index, prepares: statement.sql)
-            return socket.handle.prepare(statement, as: name) && socket.handle.send(statement, as: name)
+            guard socket.handle.prepare(statement, as: new) else { return false }
         }
+        if isAside { call?.expectAside(before: index, prepares: nil) }
+        return socket.handle.send(statement, as: name)
     }
 
     private func flush() {

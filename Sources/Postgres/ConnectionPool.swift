@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 /// A fixed number of connections of one role, each reopened for ever when it is lost.
@@ -37,6 +38,7 @@ public final class ConnectionPool: Sendable {
 
     private struct State {
         var idle: [Connection] = []
+        var loans: [ObjectIdentifier: ContinuousClock.Instant] = [:]
         var waiters: [(id: UInt64, continuation: CheckedContinuation<Connection?, Never>)] = []
         var nextID: UInt64 = 0
     }
@@ -46,6 +48,7 @@ public final class ConnectionPool: Sendable {
     private let onEvent: @Sendable (Event) -> Void
     private let onNotification: @Sendable (Notification) -> Void
     private let state = Mutex(State())
+    private let timers = DispatchQueue(label: "postgres.pool")
 
     /// - Parameter onOpen: run on every new connection before anybody gets it; throwing counts as a failed opening.
     public init(
@@ -120,18 +123,28 @@ public final class ConnectionPool: Sendable {
 
     /// Lends a connection for the closure's duration, exclusively, in the order of asking.
     ///
-    /// - Throws: what the closure throws; an error of kind `cancelled` if the task was cancelled while waiting.
+    /// - Parameter patience: how long one is waited for; nil: as long as it takes.
+    /// - Throws: what the closure throws; an error of kind `cancelled` if the task was cancelled while waiting, of kind
+    ///   `deadline` if the patience ran out.
     public func use<R: Sendable>(
+        waiting patience: Duration? = nil,
         _ body: (Connection) async throws(PostgresError) -> R
     ) async throws(PostgresError) -> R {
-        guard let connection = await take() else {
-            throw PostgresError(.cancelled, message: "cancelled while the database was away")
+        guard let connection = await take(waiting: patience) else {
+            if Task.isCancelled { throw PostgresError(.cancelled, message: "cancelled while the database was away") }
+            throw PostgresError(.deadline, message: "no connection came free in time")
         }
         defer { put(connection) }
         return try await body(connection)
     }
 
-    private func take() async -> Connection? {
+    /// Since when the connection has been lent that has been so for longest. Every call has a deadline, so a loan that
+    /// lasts says that something hangs; the line in front of the pool may be long.
+    public var oldestLoan: ContinuousClock.Instant? {
+        state.withLock { $0.loans.values.min() }
+    }
+
+    private func take(waiting patience: Duration?) async -> Connection? {
         let id = state.withLock { state in
             state.nextID += 1
             return state.nextID
@@ -140,25 +153,41 @@ public final class ConnectionPool: Sendable {
             await withCheckedContinuation { continuation in
                 let (connection, answer) = state.withLock { state -> (Connection?, Bool) in
                     if Task.isCancelled { return (nil, true) }
-                    if let idle = state.idle.popLast() { return (idle, true) }
+                    if let idle = state.idle.popLast() {
+                        state.loans[ObjectIdentifier(idle)] = .now
+                        return (idle, true)
+                    }
                     state.waiters.append((id, continuation))
                     return (nil, false)
                 }
-                if answer { continuation.resume(returning: connection) }
+                if answer {
+                    continuation.resume(returning: connection)
+                } else if let patience {
+                    let seconds = DispatchTimeInterval.milliseconds(Int(patience.milliseconds))
+                    timers.asyncAfter(deadline: .now() + seconds) { self.leaveLine(id) }
+                }
             }
         } onCancel: {
-            let waiter = state.withLock { state in
-                state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0) }
-            }
-            waiter?.continuation.resume(returning: nil)
+            leaveLine(id)
         }
+    }
+
+    private func leaveLine(_ id: UInt64) {
+        let waiter = state.withLock { state in
+            state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0) }
+        }
+        waiter?.continuation.resume(returning: nil)
     }
 
     /// Hands a connection to the next in line. One that is closed meanwhile fails its first use, and is then dropped.
     private func put(_ connection: Connection) {
-        guard !connection.isClosed else { return }
         let waiter = state.withLock { state -> CheckedContinuation<Connection?, Never>? in
-            if !state.waiters.isEmpty { return state.waiters.removeFirst().continuation }
+            state.loans[ObjectIdentifier(connection)] = nil
+            guard !connection.isClosed else { return nil }
+            if !state.waiters.isEmpty {
+                state.loans[ObjectIdentifier(connection)] = .now
+                return state.waiters.removeFirst().continuation
+            }
             state.idle.append(connection)
             return nil
         }

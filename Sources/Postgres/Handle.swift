@@ -2,8 +2,8 @@ import CLibPQ
 
 /// The PGconn pointer, and the libpq calls that want C arrays.
 ///
-/// `@unchecked Sendable`, because it is handed from the handshake to the connection and used on their dispatch queue
-/// alone, which the compiler cannot see: to it a pointer is anybody's.
+/// `@unchecked Sendable`, because it is handed from the handshake to the connection, and neither uses it while the other
+/// does, which the compiler cannot see: to it a pointer is anybody's.
 struct Handle: @unchecked Sendable {
     let pointer: OpaquePointer
 

@@ -1,5 +1,6 @@
 import CLibPQ
 import Dispatch
+import Foundation
 import Glibc
 
 /// Opens a connection without blocking, step by step as `PQconnectPoll` asks.
@@ -50,7 +51,18 @@ struct Handshake {
         guard url.contains("=") || url.hasPrefix("postgres://") || url.hasPrefix("postgresql://") else { return true }
         guard let options = PQconninfoParse(url, nil) else { return false }
         PQconninfoFree(options)
-        return true
+        return !Self.leaksPassword(url)
+    }
+
+    /// A / or @ of a password that is not escaped ends up in the next part, host, port or database, which every complaint
+    /// would quote.
+    private static func leaksPassword(_ url: String) -> Bool {
+        guard let scheme = url.range(of: "://"), url.hasPrefix("postgres") else { return false }
+        // As libpq reads it: the user and the password end with the first @ before a /, whatever else they hold.
+        var address = url[scheme.upperBound...]
+        let server = address.prefix { $0 != "/" }
+        if let end = server.firstIndex(of: "@") { address = address[address.index(after: end)...] }
+        return address.prefix { $0 != "?" }.contains("@")
     }
 
     private func begin(url: String, application: String) async -> Handle? {

@@ -20,18 +20,17 @@ public struct Limits: Sendable, Equatable {
 
     /// The transaction's first statement. Returns the server's clock, so that a step back is noticed.
     ///
-    /// The planner is told to use its indexes: a queue that was empty when its statistics were taken, or never
-    /// analyzed, would else be read whole, and rows be locked in another order than that of the parameters. And all
-    /// plans are generic: what keeps its plan has one from the first time on.
-    var statement: Statement {
+    /// All plans are generic: what keeps its plan has one from the first time on.
+    func statement(_ planning: Planning) -> Statement {
         var settings = [
             ("lock_timeout", "\(lockTimeout.milliseconds)"), ("statement_timeout", "\(statementTimeout.milliseconds)"),
             ("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_bitmapscan", "off"),
-            ("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("jit", "off"),
+            ("enable_mergejoin", "off"), ("jit", "off"),
         ]
+        settings += planning.settings.map { ($0.name, $0.value) }
         if !synchronousCommit { settings.append(("synchronous_commit", "off")) }
-        let calls = settings.map { "set_config('\($0)', '\($1)', true)" }.joined(separator: ", ")
-        return Statement("select statement_timestamp(), \(calls)", keepsPlan: true)
+        let calls = Planning.calls(settings)
+        return Statement("select statement_timestamp(), \(calls)", keepsPlan: true, plan: planning)
     }
 }
 

@@ -15,6 +15,8 @@ public enum Parameter: Sendable, Equatable {
     case ints([Int64])
     case int4s([Int32])
     case timestamps([Int64])
+    /// Rows' places, as ``Rows/place(_:_:)`` has them.
+    case places([UInt64])
     /// An array of `text`; nil is NULL.
     case texts([String?])
     /// An array of `jsonb`; nil is NULL.
@@ -33,6 +35,7 @@ public enum Parameter: Sendable, Equatable {
         case .ints: 1016
         case .int4s: 1007
         case .timestamps: 1185
+        case .places: 1010
         case .texts: 1009
         case .jsons: 3807
         }
@@ -52,6 +55,7 @@ public enum Parameter: Sendable, Equatable {
         case .ints(let values): out.append(array: values, of: 20)
         case .timestamps(let values): out.append(array: values, of: 1184)
         case .int4s(let values): out.append(array: values, of: 23)
+        case .places(let values): out.append(places: values)
         case .texts(let values): out.append(array: values, of: 25) { $0.append(contentsOf: $1.utf8) }
         case .jsons(let values): out.append(array: values, of: 3802) { $0.append(json: $1) }
         }
@@ -120,6 +124,26 @@ extension [UInt8] {
                 buffer.storeBytes(of: Int32(size).bigEndian, toByteOffset: place, as: Int32.self)
                 buffer.storeBytes(of: value.bigEndian, toByteOffset: place + 4, as: T.self)
                 place += 4 + size
+            }
+        }
+    }
+
+    fileprivate mutating func append(places: [UInt64]) {
+        append(headerOf: 27, count: places.count, nulls: false)
+        let start = count
+        append(contentsOf: repeatElement(0, count: places.count * 10))
+        withUnsafeMutableBytes { buffer in
+            var offset = start
+            for place in places {
+                buffer.storeBytes(of: Int32(6).bigEndian, toByteOffset: offset, as: Int32.self)
+                let block = UInt32(truncatingIfNeeded: place >> 16)
+                buffer.storeBytes(of: block.bigEndian, toByteOffset: offset + 4, as: UInt32.self)
+                buffer.storeBytes(
+                    of: UInt16(truncatingIfNeeded: place).bigEndian,
+                    toByteOffset: offset + 8,
+                    as: UInt16.self
+                )
+                offset += 10
             }
         }
     }

@@ -48,6 +48,15 @@ public final class Rows: @unchecked Sendable {
         int(row, column)
     }
 
+    /// A `tid`: the block, and in the lowest sixteen bits the number in it.
+    public func place(_ row: Int, _ column: Int) -> UInt64? {
+        guard length(row, column) == 6 else { return nil }
+        let value = value(row, column)
+        let block = UInt32(bigEndian: value.loadUnaligned(as: UInt32.self))
+        let number = UInt16(bigEndian: value.loadUnaligned(fromByteOffset: 4, as: UInt16.self))
+        return UInt64(block) << 16 | UInt64(number)
+    }
+
     /// The bytes of a `text` (not of a `jsonb`, which has a version byte before them); nil for NULL.
     public func bytes(_ row: Int, _ column: Int) -> [UInt8]? {
         guard !isNull(row, column) else { return nil }

@@ -5,10 +5,18 @@ public struct Statement: Sendable, Equatable {
     /// The server parses and plans it once a connection, not each time. Only for a statement that has one sensible
     /// plan, whatever the planner believes of its tables: a plan made while a queue was empty is kept when it is full.
     public var keepsPlan: Bool
+    /// How the planner is made to find the rows.
+    public var plan: Planning
 
-    public init(_ sql: String, _ parameters: [Parameter] = [], keepsPlan: Bool = false) {
+    public init(
+        _ sql: String,
+        _ parameters: [Parameter] = [],
+        keepsPlan: Bool = false,
+        plan: Planning = .byIndex
+    ) {
         self.sql = sql
         self.parameters = parameters
         self.keepsPlan = keepsPlan
+        self.plan = plan
     }
 }

@@ -37,9 +37,36 @@ import Testing
         flow.end(0, .done, now: 3)
         let done = flow.nextJob(now: at(3))
         #expect(done?.settlements == [settlement(Self.suspect, .done)])
-        #expect(done?.claim?.limit == 1, "one at a time, until one comes that is none")
-        flow.answer(done, [innocent], now: 4)
+        #expect(done?.claim == nil, "nothing else runs before that is on disk")
+        #expect(flow.nextJob(now: at(3)) == nil)
+        flow.answer(done, now: 4)
+        let next = flow.nextJob(now: at(4))
+        #expect(next?.claim?.limit == 1, "one at a time, until one comes that is none")
+        flow.answer(next, [innocent], now: 4)
         #expect(flow.nextJob(now: at(4))?.claim?.limit == 2)
+    }
+
+    /// Somebody else's transaction may hold a finished message's row for hours.
+    @Test func anOutcomeThatIsNeverTakenIsNotWaitedFor() {
+        var flow = Self.flow()
+        flow.receive([lease(1)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        flow.end(0, .done, now: 1)
+        flow.receive([Self.suspect], now: 1)
+        var now = 10.0
+        var began = false
+        for _ in 0..<60 where !began {
+            now += 1_000
+            while let job = flow.nextJob(now: at(now)) {
+                if job.exchange?.begins != nil {
+                    flow.answer(job, now: now)
+                    began = flow.begin(0, now: now) == 9
+                    break
+                }
+                flow.fail(job, .busy("lock timeout", smaller: false), now: now)
+            }
+        }
+        #expect(began)
     }
 
     @Test func whatRunsIsWaitedFor() {

@@ -21,12 +21,12 @@ import Testing
         #expect(flow.tick(now: at(40_000)) == [0], "counted from when it was sent")
     }
 
-    /// What was claimed since has time enough.
-    @Test func freshLeasesWaitForTheNextRound() {
+    /// Every lease has three tries before it ends, whenever it was claimed.
+    @Test func freshLeasesAreRenewedToo() {
         var flow = Self.holding([lease(1)])
         #expect(flow.begin(0, now: 0) == 1)
         flow.receive([lease(2)], now: 9_500)
-        #expect(flow.nextRenewal(now: at(10_000)) == [lease(1).fence])
+        #expect(flow.nextRenewal(now: at(10_000)) == [lease(1).fence, lease(2).fence])
     }
 
     @Test func anOutcomeDecidedIsNotRenewed() {

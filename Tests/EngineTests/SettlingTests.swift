@@ -93,6 +93,85 @@ import Testing
         #expect(flow.nextJob(now: at(now + 60_000))?.settlements.map(\.fence) == [bad])
     }
 
+    /// Its archive has the id already: it is done, and must not come back to be done again for ever.
+    @Test func aDoneMessageThatIsRejectedAgainAndAgainIsDeadLettered() {
+        var (flow, leases) = Self.done(1)
+        var now = 1.0
+        var conflicts = 0
+        // While the lease of 30 s lasts, of which a third may be over.
+        while now < 20_000 {
+            let job = flow.nextJob(now: at(now))
+            if job?.settlements.map(\.outcome) == [.done] {
+                conflicts += 1
+                flow.fail(job, .conflict("duplicate key"), now: now)
+            } else if let settlement = job?.settlements.first {
+                #expect(settlement.fence == leases[0].fence)
+                #expect(settlement.outcome == .deadLetter(reason: "done, but not settled: duplicate key"))
+                break
+            }
+            now += 100
+        }
+        #expect(conflicts == 5)
+        #expect(now < 20_000)
+    }
+
+    /// Nothing could be written of what would be claimed now.
+    @Test func exhaustionOfSettlementsAloneClaimsNothingUntilTheyGoThrough() {
+        var (flow, _) = Self.done(400)
+        var now = 1.0
+        var probes: Int64 = 0
+        while now < 120_000 {
+            flow.hint(.notified, now: at(now))
+            if let job = flow.nextJob(now: at(now)) {
+                if job.settlements.isEmpty {
+                    // Now and then one message, which shows whether its outcome can be written.
+                    #expect(job.claim?.limit == 1)
+                    probes += 1
+                    flow.answer(job, [lease(1000 + probes)], now: now)
+                    _ = flow.begin(0, now: now)
+                    flow.end(0, .done, now: now)
+                } else {
+                    flow.fail(job, .exhausted("disk full"), now: now)
+                }
+            }
+            now += 50
+        }
+        #expect(probes < 20)
+        #expect(flow.snapshot(now: at(now)).unsettled == 400 + Int(probes), "nothing is given up")
+        while flow.counters.done < 400 + Int(probes), now < 240_000 {
+            now += 50
+            flow.answer(flow.nextJob(now: at(now)), now: now)
+        }
+        #expect(flow.counters.done == 400 + Int(probes))
+        now += 60_000
+        flow.hint(.notified, now: at(now))
+        #expect(flow.nextJob(now: at(now))?.claim != nil)
+    }
+
+    /// A limit that only one outcome meets: the memory that a huge one takes, for one.
+    @Test(arguments: [1, 300]) func oneThatThereIsNoRoomForHoldsNobodyBack(count: Int) {
+        var (flow, leases) = Self.done(count)
+        let bad = leases[count / 2].fence
+        var now = 1.0
+        var fresh: Int64 = 0
+        while now < 120_000 {
+            flow.hint(.notified, now: at(now))
+            if let job = flow.nextJob(now: at(now)) {
+                if job.settlements.contains(where: { $0.fence == bad }) {
+                    flow.fail(job, .exhausted("out of memory"), now: now)
+                } else {
+                    fresh += job.claim == nil ? 0 : 1
+                    flow.answer(job, job.claim == nil ? [] : [lease(1000 + fresh)], now: now)
+                    if job.claim != nil, flow.begin(0, now: now) != nil { flow.end(0, .done, now: now) }
+                }
+            }
+            now += 50
+        }
+        #expect(flow.snapshot(now: at(now)).unsettled <= 2)
+        #expect(flow.counters.done >= count - 1 + 500, "the queue is worked beside it")
+        #expect(Set(flow.takeNews()?.troubles.map(\.messageID) ?? []) == [bad.messageID])
+    }
+
     @Test func aTimeoutTriesWithLess() {
         var (flow, _) = Self.done(4)
         flow.fail(flow.nextJob(now: at(1)), .busy("timeout", smaller: true), now: 2)

@@ -35,15 +35,17 @@ func lease(
     _ history: History = .none,
     size: Int = 10,
     isOversized: Bool = false,
+    isUnread: Bool = false,
     vt: Double = 0
 ) -> Lease {
     let fence = Fence(messageID: id, readCount: readCount, readAt: clock(0))
     return Lease(
         delivery: Delivery(fence: fence, enqueuedAt: clock(-1000)),
-        body: isOversized ? nil : [123, 125],
+        body: isOversized || isUnread ? nil : [123, 125],
         headers: nil,
         size: size,
         isOversized: isOversized,
+        isUnread: isUnread,
         history: history,
         formerVT: clock(vt)
     )
@@ -71,7 +73,7 @@ extension Job {
     var settlements: [Settlement] { exchange?.settlements ?? [] }
 
     static func claim(_ limit: Int, _ reach: Claim.Reach = .all, floor: Timestamp? = nil) -> Job {
-        .exchange(Exchange(claim: Claim(limit: limit, reach: reach, floor: floor)))
+        .exchange(Exchange(claim: Claim(limit: limit, reach: reach, floor: floor, bytesEach: (16 << 20) / limit)))
     }
 
     static func settle(_ settlements: Settlement..., lost: [Delivery] = []) -> Job {
@@ -115,7 +117,10 @@ extension Flow {
 
     /// - Returns: the id of the message this worker begins, or nil if there is none for it.
     mutating func begin(_ worker: Int, now: Double) -> Int64? {
-        if case .run(let message) = take(worker: worker, now: at(now)) { message.id } else { nil }
+        switch take(worker: worker, now: at(now)) {
+        case .run(let message), .read(let message, _): message.id
+        case .wait, .stop: nil
+        }
     }
 
     mutating func end(_ worker: Int, _ verdict: Verdict, now: Double) {

@@ -85,6 +85,7 @@ extension Contest {
             if cutsTie { return .bites(limit, claim, daemon: daemon) }
             claim.limit = limit
         }
+        if dice.chance(25) { claim.bytesEach = 1 + dice.below(60) }
         return .perform(.exchange(Exchange(claim: claim), daemon: daemon))
     }
 
@@ -124,7 +125,8 @@ extension Contest {
         case 0:
             // A first delivery with a journal row is settled already; it is never settled otherwise.
             if held.isSettled, !delivery.isJournaled { return nil }
-            return Settlement(delivery: delivery, outcome: .done)
+            let place = dice.chance(60) && !delivery.isJournaled ? held.lease.place : nil
+            return Settlement(delivery: delivery, outcome: .done, place: place)
         case 1:
             return Settlement(delivery: delivery, outcome: .retry(after: delay, reason: reason), attempt: attempt)
         case 2:

@@ -181,6 +181,8 @@ struct Contest {
             try expect(expected == ids, "sent \(expected), \(ids)")
         case (.exchanged(let expectedRefused, let expected), .exchanged(let refused, let claimed)):
             try expect(expectedRefused == refused, "refused \(expectedRefused), \(refused)")
+            let (reached, reachedHere) = (expected.map(\.formerVT).max(), claimed.map(\.formerVT).max())
+            try expect(reached == reachedHere, "reached \(String(describing: (reached, reachedHere)))")
             try compare(expected, claimed)
         case (.renewed(let expected), .renewed(let results)):
             try expect(expected == results, "renewed \(expected), \(results)")
@@ -205,7 +207,7 @@ struct Contest {
     private func compare(_ expected: [Lease], _ claimed: [Lease]) throws {
         func text(_ lease: Lease) -> String {
             "\(lease.fence.messageID) of \(lease.delivery.enqueuedAt.microseconds) read \(lease.fence.readCount) "
-                + "due \(lease.formerVT.microseconds), \(lease.size) bytes \(lease.isOversized) \(lease.history) "
+                + "\(lease.size) bytes \(lease.isOversized) \(lease.isUnread) \(lease.history) "
                 + "\(lease.body.map { String(decoding: $0, as: UTF8.self) } ?? "-") \(lease.headers ?? [])"
         }
         let (expected, claimed) = (expected.map(text).sorted(), claimed.map(text).sorted())

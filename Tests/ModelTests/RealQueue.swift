@@ -32,7 +32,7 @@ struct RealQueue: Sendable {
             try await ports[daemon].closePhantoms(holding: holding)
             return .closed
         case .probe:
-            return .probed(try await ports[0].probe())
+            return .probed(try await ports[0].probe(besides: true))
         case .send, .read, .setVT, .delete, .lock:
             do throws(PostgresError) {
                 let rows = try await client.transaction([statement(operation)], limits: Self.limits).rows[0]
@@ -125,7 +125,7 @@ struct RealQueue: Sendable {
             [
                 Statement(
                     """
-                    select msg_id, read_ct, enqueued_at, \(hasLastReadAt ? "last_read_at" : "enqueued_at"), vt, message::text
+                    select msg_id, read_ct, enqueued_at, \(hasLastReadAt ? "last_read_at" : "enqueued_at"), vt, message::text, ctid
                     from pgmq.\(name.table) order by msg_id
                     """
                 ),

@@ -40,7 +40,8 @@ struct RealState: Sendable {
                 version: QueueModel.Version(
                     readCount: Int32(rows.int(row, 1)),
                     readAt: ServerClock.timestamp(rows, row, 3),
-                    vt: ServerClock.timestamp(rows, row, 4)
+                    vt: ServerClock.timestamp(rows, row, 4),
+                    place: Place(raw: rows.place(row, 6) ?? 0)
                 )
             )
         }

@@ -37,6 +37,34 @@ import Testing
         await running.value
     }
 
+    @Test func `who has waited long enough goes on without one`() async throws {
+        let pool = ConnectionPool(settings: .init(url: "postgresql://127.0.0.1:1/x", size: 1), onEvent: { _ in })
+        let running = Task { await pool.run() }
+        let error = await #expect(throws: PostgresError.self) {
+            try await pool.use(waiting: .milliseconds(50)) { _ async throws(PostgresError) in }
+        }
+        #expect(error?.kind == .deadline)
+        running.cancel()
+        await running.value
+    }
+
+    @Test func `the oldest loan is known while it lasts`() async throws {
+        let database = try await TestServer.common().database()
+        let pool = ConnectionPool(settings: .init(url: database.url, size: 2), onEvent: { _ in })
+        let running = Task { await pool.run() }
+        let before = ContinuousClock.now
+        let (one, two) = try await pool.use { _ async throws(PostgresError) in
+            let one = pool.oldestLoan
+            try await pool.use { _ async throws(PostgresError) in }
+            return (one, pool.oldestLoan)
+        }
+        #expect(one ?? before > before)
+        #expect(one == two)
+        #expect(pool.oldestLoan == nil)
+        running.cancel()
+        await running.value
+    }
+
     @Test func `a lost connection is opened again, and the one who waits gets it`() async throws {
         let database = try await TestServer.common().database()
         let pool = ConnectionPool(settings: .init(url: database.url, size: 1), onEvent: { _ in })

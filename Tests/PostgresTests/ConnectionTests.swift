@@ -207,7 +207,7 @@ import Testing
             try await database.int("select count(*) from pg_stat_activity where pid = \(connection.backend)") == 0
         }
         goOn.signal()
-        try await eventually("the connection is closed", within: .seconds(10)) { connection.isClosed }
+        try await eventually("the connection is closed") { connection.isClosed }
     }
 
     @Test func `a server that is not there is an error and not a wait`() async throws {
@@ -219,12 +219,25 @@ import Testing
 
     @Test(arguments: [
         "postgresql://app:100%secret@db/app", "postgres//app:secret@db/app?sslmode=require", "host=db password='secret",
+        // libpq takes the rest of such a password for a port, a host or a database, and would name it.
+        "postgresql://app:secret/part@db/app", "postgresql://app:a@secret@db/app", "postgresql://app:12/secret@db/app",
+        "postgresql://app:a?secret@part@db/app",
     ])
     func `a malformed connection string is told without quoting it`(url: String) async throws {
         let error = await #expect(throws: PostgresError.self) {
             _ = try await Connection.open(url: url, deadline: .seconds(10))
         }
         #expect(error?.message == PostgresError.malformedConnectionString)
+    }
+
+    @Test(arguments: [
+        "postgresql://%40nowhere:1/db", "postgresql://127.0.0.1:1/a%40b", "host=127.0.0.1 port=1 dbname=a@b",
+    ])
+    func `an escaped @ is understood`(url: String) async throws {
+        let error = await #expect(throws: PostgresError.self) {
+            _ = try await Connection.open(url: url, deadline: .seconds(10))
+        }
+        #expect(error?.message != PostgresError.malformedConnectionString)
     }
 
     @Test func `names and literals are quoted by libpq`() async throws {

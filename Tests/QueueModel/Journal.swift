@@ -97,6 +97,9 @@ public struct Journal: Sendable {
                     row.reason = reason
                 }
             }
+            if outcome == "condemned" {
+                rows[key]?.removeAll { $0.outcome == "condemned" && $0.attempt == nil && $0.readCount < readCount }
+            }
             if readCount > Self.keptAttempts { trim(key, readCount: readCount, attempt: attempt?.number) }
         case .prune(let key):
             rows[key] = nil

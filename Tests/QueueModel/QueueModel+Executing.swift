@@ -39,6 +39,7 @@ extension QueueModel {
                 version.readCount += 1
                 version.readAt = now
                 version.vt = now.advanced(by: timeout)
+                version.place = newPlace()
                 change(index, .update(rows[index].id, version), in: &pending, id: id)
             }
             return .touched(found.map { rows[$0].id })
@@ -46,6 +47,7 @@ extension QueueModel {
             guard let index = index(of: message), var version = rows[index].committed else { return .touched([]) }
             guard rows[index].lockedBy == 0 else { return .locked }
             version.vt = vt
+            version.place = newPlace()
             change(index, .update(message, version), in: &pending, id: id)
             return .touched([message])
         case .delete(let message):
@@ -79,7 +81,7 @@ extension QueueModel {
         var ids: [Int64] = []
         for body in bodies {
             rows.append(Row(id: nextID, enqueuedAt: now, body: body, committed: nil, lockedBy: id))
-            let version = Version(readCount: 0, readAt: .distantPast, vt: vt)
+            let version = Version(readCount: 0, readAt: .distantPast, vt: vt, place: newPlace())
             pending.changes.append(.insert(nextID, version))
             ids.append(nextID)
             nextID += 1
@@ -108,21 +110,27 @@ extension QueueModel {
         id: Int
     ) -> [Lease] {
         let earlier = pending.journal
-        return visible(from: claim.floor, now: now, limit: claim.limit).compactMap { index in
+        let floor = claim.reach == .recent ? now.advanced(by: .zero - Floor.recent) : claim.floor
+        let found = visible(from: floor, now: now, limit: claim.limit)
+        let reached = found.compactMap { rows[$0].committed?.vt }.max() ?? .distantPast
+        return found.compactMap { index in
             let row = rows[index]
             guard let former = row.committed else { return nil }
             let vt = now.advanced(by: settings.visibilityTimeout)
-            let version = Version(readCount: former.readCount + 1, readAt: now, vt: vt)
+            let version = Version(readCount: former.readCount + 1, readAt: now, vt: vt, place: newPlace())
             let key = MessageKey(id: row.id, enqueuedAt: row.enqueuedAt)
             let isOversized = row.body.count > settings.maxMessageBytes
+            let isUnread = !isOversized && row.body.count > claim.bytesEach
             let lease = Lease(
                 delivery: Delivery(fence: fence(of: row, version), enqueuedAt: row.enqueuedAt),
-                body: isOversized ? nil : row.body,
+                body: isOversized || isUnread ? nil : row.body,
                 headers: nil,
                 size: row.body.count,
                 isOversized: isOversized,
+                isUnread: isUnread,
                 history: former.readCount > 0 ? journal.history(of: key, after: earlier) : .none,
-                formerVT: former.vt
+                formerVT: reached,
+                place: version.place
             )
             change(index, .update(row.id, version), in: &pending, id: id)
             pending.facts.append(.claimed(lease, isDurable: pending.isDurable))
@@ -182,7 +190,7 @@ extension QueueModel {
         for settlement in settlements {
             let fence = settlement.fence
             guard let index = index(of: fence.messageID), let version = rows[index].committed,
-                holds(fence, rows[index], version)
+                holds(fence, rows[index], version), settlement.place.map({ $0 == version.place }) ?? true
             else {
                 // A fence that does not hold now may hold no more when the lock is free; it never comes to hold.
                 refused.insert(fence)
@@ -215,6 +223,7 @@ extension QueueModel {
         func later(_ delay: Duration) -> Change {
             var version = version
             version.vt = now.advanced(by: delay)
+            version.place = newPlace()
             return .update(message, version)
         }
         switch settlement.outcome {
@@ -256,6 +265,7 @@ extension QueueModel {
         pending.facts.append(
             .renewed(fence, holder: self.fence(of: rows[index], version), from: former, to: version.vt)
         )
+        version.place = newPlace()
         change(index, .update(fence.messageID, version), in: &pending, id: id)
         return .renewed
     }

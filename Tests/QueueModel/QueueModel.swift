@@ -37,11 +37,14 @@ public struct QueueModel: Sendable {
         public var readCount: Int32
         public var readAt: Timestamp
         public var vt: Timestamp
+        /// Every version has one of its own.
+        public var place: Place
 
-        public init(readCount: Int32, readAt: Timestamp, vt: Timestamp) {
+        public init(readCount: Int32, readAt: Timestamp, vt: Timestamp, place: Place) {
             self.readCount = readCount
             self.readAt = readAt
             self.vt = vt
+            self.place = place
         }
     }
 
@@ -92,6 +95,7 @@ public struct QueueModel: Sendable {
     var nextID: Int64 = 1
     var pending: [Int: Pending] = [:]
     var lastTransaction = 0
+    private var lastPlace: UInt64 = 0
     private var unflushed: [Undo] = []
 
     public init(_ settings: Settings) {
@@ -197,6 +201,14 @@ public struct QueueModel: Sendable {
         index(of: id).map { rows[$0] }
     }
 
+    /// What the fence holds for.
+    public func body(_ fence: Fence) -> [UInt8]? {
+        guard let row = row(fence.messageID), let version = row.committed, self.fence(of: row, version) == fence else {
+            return nil
+        }
+        return row.body
+    }
+
     func index(of id: Int64) -> Int? {
         var low = 0
         var high = rows.count
@@ -219,6 +231,11 @@ public struct QueueModel: Sendable {
     private mutating func withRow(_ id: Int64, _ body: (inout Row) -> Void) {
         guard let index = index(of: id) else { return }
         body(&rows[index])
+    }
+
+    mutating func newPlace() -> Place {
+        lastPlace += 1
+        return Place(raw: lastPlace)
     }
 
     func fence(of row: Row, _ version: Version) -> Fence {

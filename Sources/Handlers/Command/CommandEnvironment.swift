@@ -47,6 +47,6 @@ enum CommandEnvironment {
     private static func check(_ name: String) throws(CommandError) {
         guard !name.isEmpty, !name.contains("=") else { throw .invalidVariable(name) }
         guard !name.utf8.contains(0) else { throw .nul("the name of an environment variable") }
-        guard !name.hasPrefix("PGMQD_") else { throw .reservedVariable(name) }
+        guard !name.hasPrefix(CommandHandler.reservedPrefix) else { throw .reservedVariable(name) }
     }
 }

@@ -19,6 +19,9 @@ public struct CommandHandler: Handler {
     /// What a child gets of the daemon's own environment, unless told otherwise.
     public static let inheritedVariables = ["PATH", "LANG", "LC_ALL", "TZ", "HOME", "TMPDIR"]
 
+    /// Names of variables that begin so are for what the handler itself tells the program.
+    public static let reservedPrefix = "PGMQD_"
+
     /// The program's absolute path.
     public let executable: String
 
@@ -69,6 +72,8 @@ public struct CommandHandler: Handler {
     public func check() throws(CommandError) {
         if let reason = Executable.problem(with: executable) { throw .notExecutable(executable, reason: reason) }
     }
+
+    public var cancellationAllowance: Duration { terminationGrace }
 
     public func handle(_ message: Message) async -> Verdict {
         let input: Descriptor?

@@ -16,6 +16,11 @@ struct DaemonDrain {
         let serving = Task { await database.run() }
         _ = await database.availability.firstAnswer()
         let consuming = Task { await consumer.run() }
+        // Where the measurement is given up, by Ctrl-C for one.
+        defer {
+            consumer.stop(grace: .zero)
+            serving.cancel()
+        }
         while consumer.snapshot().counters.done < skip { try await Task.sleep(for: .milliseconds(1)) }
         let before = skip == 0 ? 0 : consumer.snapshot().counters.done
         let (began, processor) = (Instant.now, DrainMeasurement.processorTime)
@@ -56,7 +61,13 @@ struct DaemonDrain {
         )
         var policy = QueuePolicy(name: queue.name.folded, visibilityTimeout: .seconds(60))
         if let batch { policy.batchLimit = batch }
-        let consumer = QueueConsumer(policy: policy, queue: port, handler: handler, pumps: connections, logger: quiet)
+        let consumer = QueueConsumer(
+            policy: policy,
+            queue: port,
+            handler: handler,
+            pumps: connections,
+            logger: quiet
+        )
         port.connect { [weak consumer] wake in consumer?.wake(wake) }
         return (database, consumer)
     }

@@ -10,36 +10,48 @@ public struct ScratchQueue: Sendable {
     private static let prefix = "pgmqd_bench_"
     private static let deadline: Duration = .seconds(600)
 
-    /// Makes a queue under a new name, with our schema and a dead-letter queue.
-    public static func make(url: String) async throws(PostgresError) -> ScratchQueue {
-        let name = QueueName(prefix + String(UInt32.random(in: .min ... .max), radix: 36))
-        let scratch = ScratchQueue(name: name, url: url)
-        try await scratch.connected { connection async throws(PostgresError) in
-            let schema = Schema(connection)
-            _ = try await schema.migrate()
-            _ = try await schema.create(name)
-            _ = try await schema.create(scratch.deadLetter)
-            _ = try await schema.hangDoorbell(on: name)
-        }
-        return scratch
+    /// Under a new name; nothing is made yet.
+    public static func new(url: String) -> ScratchQueue {
+        ScratchQueue(name: QueueName(prefix + String(UInt32.random(in: .min ... .max), radix: 36)), url: url)
     }
 
-    /// One that an earlier ``make(url:)`` made: anything else is refused.
+    /// Makes our schema where it is missing. It is not the measurement's, and stays.
+    public func makeSchema() async throws(PostgresError) {
+        try await connected { connection async throws(PostgresError) in _ = try await Schema(connection).migrate() }
+    }
+
+    /// Makes the queue, with a dead-letter queue.
+    public func make() async throws(PostgresError) {
+        try await connected { connection async throws(PostgresError) in
+            let schema = Schema(connection)
+            _ = try await schema.create(name)
+            _ = try await schema.create(deadLetter)
+            _ = try await schema.hangDoorbell(on: name)
+        }
+    }
+
+    /// One that an earlier ``make()`` made: anything else is refused.
     public static func existing(_ name: String, url: String) -> ScratchQueue? {
         name.hasPrefix(prefix) ? ScratchQueue(name: QueueName(name), url: url) : nil
     }
 
     var deadLetter: QueueName { QueueName(QueueName.deadLetter(of: name.folded)) }
 
+    /// Drops as much of it as was made.
     public func drop() async throws(PostgresError) {
         try await connected { connection async throws(PostgresError) in
-            for queue in [name, deadLetter] {
+            for queue in [name, deadLetter] where try await Schema(connection).exists(queue) {
                 _ = try await connection.run(
                     [Statement("select pgmq.drop_queue($1)", [.text(queue.written)])],
                     deadline: Self.deadline
                 )
             }
         }
+    }
+
+    /// What ``drop()`` does, for who has to do it by hand.
+    public var dropStatement: String {
+        "select pgmq.drop_queue('\(name)'), pgmq.drop_queue('\(deadLetter)');"
     }
 
     /// Empties it and puts this many small messages in, each visible since a moment of its own.

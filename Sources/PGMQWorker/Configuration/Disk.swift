@@ -47,25 +47,43 @@ enum Disk {
         return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
-    static func exists(_ path: String) -> Bool {
-        kind(of: path) != nil
+    /// What a path leads to.
+    enum Kind: Equatable {
+        case file
+        case folder
+        case other
+        /// There is nothing of that name.
+        case nothing
+        /// It could not be looked at; the `errno`.
+        case hidden(CInt)
     }
 
-    static func isFolder(_ path: String) -> Bool {
-        kind(of: path) == S_IFDIR
+    static func kind(of path: String) -> Kind {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return errno == ENOENT ? .nothing : .hidden(errno) }
+        return switch status.st_mode & S_IFMT {
+        case S_IFREG: .file
+        case S_IFDIR: .folder
+        default: .other
+        }
     }
 
-    static func isFile(_ path: String) -> Bool {
-        kind(of: path) == S_IFREG
-    }
-
+    /// Whether this user may execute the file, or enter the folder.
     static func isExecutable(_ path: String) -> Bool {
         access(path, X_OK) == 0
     }
 
-    private static func kind(of path: String) -> mode_t? {
+    /// Whether the file has a mode by which anybody may execute it.
+    static func isMeantForExecution(_ path: String) -> Bool {
         var status = stat()
-        return stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
+        return stat(path, &status) == 0 && status.st_mode & 0o111 != 0
+    }
+
+    /// The system's words for what keeps us out, and where the permission may come from that is missing.
+    static func refusal(_ code: CInt) -> String {
+        guard code == EACCES else { return reason(code) }
+        return "\(reason(code)); it is the daemon's user who needs access, and its unit hides /home and /root "
+            + "(ProtectHome=)"
     }
 
     private static func reason(_ code: CInt) -> String {

@@ -1,3 +1,5 @@
+import Glibc
+import Handlers
 import TOMLKit
 
 /// Reads a queue's `handler`.
@@ -58,7 +60,15 @@ struct HandlerReader {
         let workingDirectory: String? = reader.setting("working_directory", default: nil) { entry throws(Mistake) in
             let text = try reader.text(entry, expected: "a path")
             guard text.value.hasPrefix("/") else { throw Mistake("\(text.shown) does not begin with /") }
-            guard Disk.isFolder(text.value) else { throw Mistake("there is no folder \(text.shown)") }
+            switch Disk.kind(of: text.value) {
+            case .folder: break
+            case .nothing: throw Mistake("there is no folder \(text.shown)")
+            case .hidden(let code): throw Mistake("\(text.shown) cannot be looked at: \(Disk.refusal(code))")
+            case .file, .other: throw Mistake("\(text.shown) is not a folder")
+            }
+            guard Disk.isExecutable(text.value) else {
+                throw Mistake("\(text.shown) cannot be entered: \(Disk.refusal(errno))")
+            }
             return text.value
         }
         let terminationGrace = reader.duration(
@@ -107,6 +117,12 @@ struct HandlerReader {
         return table.texts { name throws(Mistake) in
             guard Interpolation.isVariableName(name) else {
                 throw Mistake("is no variable's name: letters, digits and _ only, and no digit first")
+            }
+            // The command handler would refuse it too, but only when the daemon starts.
+            guard !name.hasPrefix(CommandHandler.reservedPrefix) else {
+                throw Mistake(
+                    "is set by pgmqd itself; choose a name that does not begin with \(CommandHandler.reservedPrefix)"
+                )
             }
         }
     }

@@ -34,7 +34,9 @@ struct ValueSources {
         case .credential(let name):
             guard let folder = environment["CREDENTIALS_DIRECTORY"] else {
                 throw Mistake(
-                    "credential \(name): there is no CREDENTIALS_DIRECTORY; the unit needs LoadCredential=\(name):/path"
+                    "credential \(name): there is no CREDENTIALS_DIRECTORY; the unit needs "
+                        + "LoadCredential=\(name):/etc/pgmqd/secrets/\(name), and outside of it a command is told the "
+                        + "folder: CREDENTIALS_DIRECTORY=/etc/pgmqd/secrets pgmqd …"
                 )
             }
             do throws(Mistake) {

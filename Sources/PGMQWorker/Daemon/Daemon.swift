@@ -110,6 +110,8 @@ public struct Daemon: Sendable {
                 logger.notice("quiet: nothing new is claimed until SIGCONT")
                 for consumer in consumers { consumer.quiet() }
             case .resume:
+                // It is sent after a SIGSTOP, too.
+                if consumers.contains(where: { $0.snapshot().isQuiet }) { logger.notice("resumed") }
                 for consumer in consumers { consumer.resume() }
             case .dump:
                 reporter.dump()

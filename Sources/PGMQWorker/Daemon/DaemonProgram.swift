@@ -32,6 +32,7 @@ public enum DaemonProgram {
     }
 
     private static func complain(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        // Nobody may be reading it.
+        try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
     }
 }

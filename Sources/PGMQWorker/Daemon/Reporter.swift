@@ -58,12 +58,13 @@ final class Reporter: Service {
     }
 
     private func tell(_ stuck: Set<String>) {
-        let news = state.withLock { state -> (ready: Bool, fresh: Set<String>) in
+        let news = state.withLock { state -> (ready: Bool, fresh: Set<String>, recovered: Bool) in
             let fresh = stuck.subtracting(state.stuck)
+            let recovered = stuck.isEmpty && !state.stuck.isEmpty
             let ready = !state.isReady && stuck.isEmpty
             if ready { state.isReady = true }
             if state.isReady { state.stuck = stuck }
-            return (ready, fresh)
+            return (ready, fresh, recovered)
         }
         let status = statusLine()
         if news.ready {
@@ -79,26 +80,30 @@ final class Reporter: Service {
         for loop in news.fresh {
             logger.critical("loop does not turn; the watchdog is not fed", metadata: ["loop": "\(loop)"])
         }
+        if news.recovered { logger.notice("all loops turn again") }
         if stuck.isEmpty { _ = manager.watchdog() }
         if let deadline = state.withLock({ $0.stopDeadline }), deadline > .now {
             manager.extendTimeout(.seconds(15))
         }
     }
 
-    /// The loops that have not turned. A call to the database may take its deadline, and while the database is away,
-    /// which is declared and told, as long as it takes.
+    /// The loops that have not turned. A call to the database may take its deadline; who waits in line for one of the
+    /// few connections may wait for all before him; and while the database is away, which is declared and told, it may
+    /// take as long as it takes.
     private func stuck(since asked: Instant, interval: Duration) -> Set<String> {
         var stuck: Set<String> = []
         let isAway = database.availability.outage != nil || !database.availability.isConnected
         let patience = callDeadline * 4 + interval
+        let patienceInLine = patience + callDeadline * 4 * consumers.count
+        if let loan = database.longestLoan, loan > patience { stuck.insert("database call") }
         for consumer in consumers where !consumer.hasEnded {
             let pulse = consumer.pulse
             let turned = pulse.lastTurn.map { $0 >= asked - interval } ?? false
-            let overruns = pulse.busySince.map { .now - $0 > patience } ?? false
+            let overruns = pulse.busySince.map { .now - $0 > patienceInLine } ?? false
             let allAtWork = pulse.busy == consumer.pumps
             if !turned && !allAtWork || overruns && !isAway { stuck.insert(consumer.name) }
             let renewing = earliest(pulse.renewingSince, consumer.renewalDue)
-            if let renewing, !isAway, .now - renewing > patience { stuck.insert("\(consumer.name) renewal") }
+            if let renewing, !isAway, .now - renewing > patienceInLine { stuck.insert("\(consumer.name) renewal") }
         }
         if let turned = database.listenerTurned, !isAway, .now - turned > PGMQ.Database.listenerInterval + patience {
             if database.isListenerConnected { stuck.insert("listener") }
@@ -109,7 +114,8 @@ final class Reporter: Service {
     // MARK: - Text
 
     func stopping(grace: Duration) {
-        state.withLock { $0.stopDeadline = .now + grace + QueueConsumer.flushAllowance }
+        let allowance = consumers.map(\.flushAllowance).max() ?? .zero
+        state.withLock { $0.stopDeadline = .now + grace + allowance }
         manager.stopping(status: "Stopping; running handlers have \(grace)")
         logger.notice("stopping", metadata: ["grace": "\(grace)"])
     }
@@ -141,7 +147,14 @@ final class Reporter: Service {
         for snapshot in snapshots {
             if let reason = snapshot.paused { parts.append("\(snapshot.queue) paused: \(reason)") }
         }
-        if database.isDeaf, database.availability.isConnected { parts.append("polling, LISTEN is deaf") }
+        if snapshots.contains(where: \.isQuiet) { parts.append("quiet, SIGCONT resumes") }
+        if database.availability.isConnected, database.availability.outage == nil {
+            if database.isDeaf {
+                parts.append("polling, LISTEN is deaf")
+            } else if let away = database.listenerAway, away > .seconds(10) {
+                parts.append("polling, the LISTEN connection is away")
+            }
+        }
         return parts.joined(separator: "; ")
     }
 
@@ -162,6 +175,7 @@ final class Reporter: Service {
                     "released": "\(snapshot.counters.released)",
                     "lost": "\(snapshot.counters.lost)",
                     "asleep": "\(snapshot.isAsleep)",
+                    "quiet": "\(snapshot.isQuiet)",
                     "paused": "\(snapshot.paused ?? "no")",
                 ]
             )

@@ -60,7 +60,7 @@ struct Plan {
             retry: RetryPolicy(maxAttempts: 3, first: .milliseconds(20), max: .milliseconds(300)),
             runsInProcess: dice.chance(60),
             maxMessageBytes: 64,
-            maxInflightBytes: dice.chance(20) ? 40 << 10 : 1 << 20,
+            maxInflightBytes: [16, 40 << 10, 1 << 20][dice.index(weights: [1, 2, 7])],
             pollInterval: .seconds(3),
             deafPollInterval: .milliseconds(500),
             notStartedDelay: .milliseconds(100)
@@ -82,7 +82,6 @@ struct Plan {
             natures = [(.good, 10), (.flaky(1), 2), (.hopeless, 1), (.sleepy(2), 1), (.long, 1), (.doomed, 1)]
         case .load:
             natures = [(.good, 1)]
-            daemons = 1
             actions = 90
             policy.handlerTimeout = .seconds(30)
             policy.visibilityTimeout = .seconds(10)

@@ -53,7 +53,7 @@ extension World {
         calls[id].failure = failure
         switch failure {
         // An outcome that cannot be written is tried again in up to half a minute, and its row is open until then.
-        case .rejected, .refused: trouble(calls[id].daemon, for: 40_000_000)
+        case .rejected, .conflict, .refused: trouble(calls[id].daemon, for: 40_000_000)
         default: trouble(calls[id].daemon)
         }
         events.put(.replies(call: id), at: now + delay)

@@ -1,4 +1,5 @@
 import Engine
+import QueueModel
 
 /// The shell around each flow: hands out what it decides, as `QueueConsumer` does.
 extension World {
@@ -9,6 +10,14 @@ extension World {
             case .run(let message):
                 daemons[index].idleWorkers.removeLast()
                 runBegins(index, worker, message)
+            case .read(let message, let fence):
+                if let body = model.body(fence) {
+                    daemons[index].idleWorkers.removeLast()
+                    daemons[index].flow.hasRead(worker: worker)
+                    runBegins(index, worker, message.with(Content(body: body, headers: nil)))
+                } else {
+                    daemons[index].flow.finished(worker: worker, verdict: .snooze(.zero), now: time)
+                }
             case .stop:
                 daemons[index].idleWorkers.removeLast()
             case .wait:

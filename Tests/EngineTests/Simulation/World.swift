@@ -44,6 +44,7 @@ struct World {
     /// Real time after which a healed world must have come to rest; a condemned message alone waits a minute.
     static let patience: Int64 = 240_000_000
     static let mostEvents = 60_000
+    static let fewestEvents = 200
 
     init(seed: UInt64, fault: PlantedFault = PlantedFault(), only scenario: Scenario? = nil, traced: Bool = false) {
         plan = Plan(seed: seed, fault: fault, only: scenario)
@@ -81,6 +82,7 @@ struct World {
         }
         if ledger.violation == nil { ledger.close() }
         if ledger.violation == nil, !model.rows.isEmpty { ledger.fail("rows are left: \(model.rows)") }
+        if ledger.violation == nil, eventCount < Self.fewestEvents { ledger.fail("no more than \(eventCount) events") }
         return ledger.violation
     }
 
