@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import Foundation
 import PGMQWorker
 import Postgres
@@ -11,6 +12,9 @@ struct Bench: AsyncParsableCommand {
             client's loop of pgmq.read and pgmq.delete on as many connections. What counts is the ratio of a pair; the \
             rates are of this moment, this machine and its other work. Both settle durably if the server does: \
             synchronous_commit and fsync are printed. No other queue is touched.
+
+            Ctrl-C drops the scratch queue, too; where that cannot be done, the statement that does it is printed. Schema \
+            pgmqd is made if it is missing, as `pgmqd migrate` makes it, and stays.
             """
     )
 
@@ -56,17 +60,43 @@ struct Bench: AsyncParsableCommand {
         let url = try options.url()
         do {
             if let only { return try await single(only, url) }
-            let scratch = try await ScratchQueue.make(url: url)
-            do {
-                try await compare(scratch, url)
-            } catch {
-                try? await scratch.drop()
-                throw error
+            let scratch = ScratchQueue.new(url: url)
+            try await scratch.makeSchema()
+            try await interruptibly(scratch) {
+                try await scratch.make()
+                try await compare(scratch)
             }
-            try await scratch.drop()
         } catch let error as PostgresError {
             throw Failure.database(error)
         }
+    }
+
+    /// However the work ends, the scratch queue goes. A second Ctrl-C does not wait for that.
+    private func interruptibly(
+        _ scratch: ScratchQueue,
+        _ work: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        let leftBehind = "the scratch queue may be left; this drops it: \(scratch.dropStatement)"
+        let working = Task { try await work() }
+        let queue = DispatchQueue(label: "interruption")
+        let watches = [SIGINT, SIGTERM].map { signal in
+            SignalWatch(signal, on: queue) {
+                if working.isCancelled {
+                    Output.complain(leftBehind)
+                    Foundation.exit(EXIT_FAILURE)
+                }
+                working.cancel()
+            }
+        }
+        defer { for watch in watches { watch.cancel() } }
+        let result = await working.result
+        do {
+            try await scratch.drop()
+        } catch {
+            Output.complain("\(leftBehind) (\(error))")
+        }
+        if working.isCancelled { throw Failure.failed("interrupted") }
+        try result.get()
     }
 
     /// What `deploy/bench` measures with: one contender, on a queue that it has filled.
@@ -87,7 +117,7 @@ struct Bench: AsyncParsableCommand {
         try Output.json(try await contender.drain(scratch, messages: messages, connections: connections, skip: skip))
     }
 
-    private func compare(_ scratch: ScratchQueue, _ url: String) async throws {
+    private func compare(_ scratch: ScratchQueue) async throws {
         let settings = try await options.connected { connection in
             try await connection.run(
                 [
@@ -121,14 +151,14 @@ struct Bench: AsyncParsableCommand {
         }
         let report = Report(daemon: daemon, plain: plain)
         if json { return try Output.json(report) }
-        Output.table(
+        try Output.table(
             ["CONTENDER", "MESSAGES/S", "OUR CPU US/MESSAGE"],
             [
                 ["daemon", "\(Int(report.daemon))", String(format: "%.1f", report.daemonMicroseconds)],
                 ["plain client", "\(Int(report.plain))", String(format: "%.1f", report.plainMicroseconds)],
             ]
         )
-        Output.line(String(format: "ratio %.2f (median of pairs)", report.ratio))
+        try Output.line(String(format: "ratio %.2f (median of pairs)", report.ratio))
     }
 
     private struct Report: Encodable {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import PGMQ
 import PGMQWorker
 import Postgres
@@ -10,26 +9,38 @@ struct Check: AsyncParsableCommand {
         discussion: "Every mistake is told at once, with its file, line and key. Exit code 78 if there is one."
     )
 
-    @OptionGroup var options: ConfigurationOptions
+    @OptionGroup var options: SetUpOptions
 
     @Flag(help: "Also connect, and look for the queues, their dead-letter queues and our own schema.")
     var connect = false
 
+    func validate() throws {
+        guard connect || options.database == nil else { throw ValidationError("--database goes with --connect") }
+    }
+
     func run() async throws {
-        let loaded: Configuration
-        do {
-            loaded = try Configuration.load(path: options.config, environment: ProcessInfo.processInfo.environment)
-        } catch {
-            throw Failure.configuration(error)
-        }
+        let loaded = try Configuration.ofCommand(options.config)
         let queues = loaded.queues.map { "\($0.name) (\($0.workers) workers)" }.joined(separator: ", ")
-        Output.line("\(options.config): correct; \(loaded.queues.count) queues: \(queues)")
+        try Output.line("\(options.config): correct; \(loaded.queues.count) queues: \(queues)")
+        noteHandlersInSwift(loaded)
         if connect { try await checkDatabase(loaded) }
     }
 
+    /// No mistake: the file may be that of a program which has them.
+    private func noteHandlersInSwift(_ loaded: Configuration) {
+        let names = loaded.queues.compactMap { queue -> String? in
+            guard case .swift(let name) = queue.handler else { return nil }
+            return "\"\(name)\""
+        }
+        guard !names.isEmpty else { return }
+        Output.complain(
+            "note: a program of your own must register the Swift handlers \(names.joined(separator: ", ")); pgmqd itself "
+                + "has none, and `pgmqd run` would end with 78"
+        )
+    }
+
     private func checkDatabase(_ loaded: Configuration) async throws {
-        do {
-            let connection = try await Connection.open(url: loaded.database.url.value, deadline: .seconds(10))
+        let problems = try await options.connected(loaded) { connection in
             var problems: [String] = []
             for queue in loaded.queues {
                 problems += try await Schema(connection).problems(
@@ -37,11 +48,9 @@ struct Check: AsyncParsableCommand {
                     deadLetter: QueueName(queue.deadLetter)
                 )
             }
-            await connection.close()
-            guard problems.isEmpty else { throw Failure(message: problems.joined(separator: "\n"), code: 78) }
-            Output.line("database: all that the queues need is there")
-        } catch let error as PostgresError {
-            throw Failure.database(error)
+            return problems
         }
+        guard problems.isEmpty else { throw Failure(message: problems.joined(separator: "\n"), code: 78) }
+        try Output.line("database: all that the queues need is there")
     }
 }

@@ -44,7 +44,7 @@ struct Dev: AsyncParsableCommand {
             await server.stop(.fast)
             throw Failure.failed("\(error)")
         }
-        try DevState.remember(url: server.url)
+        await DevState.remember(url: server.url)
         Output.complain("PostgreSQL with PGMQ runs: \(server.url)")
         setenv("PGMQD_DEV_URL", server.url, 1)
         let code: Int32
@@ -53,8 +53,9 @@ struct Dev: AsyncParsableCommand {
             if let config, !serverOnly {
                 code = await DaemonProgram.run(configuration: config)
             } else {
+                let interruption = Interruption()
                 Output.complain("Ctrl-C ends it")
-                await Interruption().wait(orExitOf: server)
+                await interruption.wait(orExitOf: server)
                 code = 0
             }
         } catch {
@@ -68,24 +69,11 @@ struct Dev: AsyncParsableCommand {
     }
 
     private func prepare(_ server: EmbeddedPostgres) async throws {
-        let queues: [QueueConfiguration]
-        if let config {
-            do {
-                queues = try Configuration.load(path: config, environment: ProcessInfo.processInfo.environment).queues
-            } catch {
-                throw Failure.configuration(error)
-            }
-        } else {
-            queues = []
+        let queues = try config.map { path in try Configuration.ofCommand(path).queues } ?? []
+        let lines = try await CommandConnection.use(server.url) { connection in
+            try await Migration(schema: Schema(connection), createsQueues: true).run(queues)
         }
-        do throws(PostgresError) {
-            let connection = try await Connection.open(url: server.url, deadline: .seconds(10))
-            let lines = try await Migration(schema: Schema(connection), createsQueues: true).run(queues)
-            await connection.close()
-            for line in lines { Output.complain(line) }
-        } catch {
-            throw Failure.database(error)
-        }
+        for line in lines { Output.complain(line) }
     }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Postgres
 
 /// Where `pgmqd dev` keeps its server, and how the other commands find the one that runs.
 enum DevState {
@@ -11,19 +12,36 @@ enum DevState {
 
     private static var note: String {
         let environment = ProcessInfo.processInfo.environment
-        if getuid() == 0 { return "/run/pgmqd-dev.url" }
-        return (environment["XDG_RUNTIME_DIR"] ?? (environment["HOME"] ?? "/tmp")) + "/.pgmqd-dev.url"
+        if let folder = environment["XDG_RUNTIME_DIR"] { return folder + "/.pgmqd-dev.url" }
+        return getuid() == 0 ? "/run/pgmqd-dev.url" : (environment["HOME"] ?? "/tmp") + "/.pgmqd-dev.url"
     }
 
-    static func remember(url: String) throws {
+    /// Leaves the note of another server that runs: whoever works with that one shall go on finding it. The note is a
+    /// convenience, and no reason to end.
+    static func remember(url: String) async {
+        if let other = runningURL(), other != url, await answers(other) {
+            return Output.complain(
+                "note: another `pgmqd dev` runs, and the other commands find that one; name this one with --database or "
+                    + "PGMQD_DATABASE_URL"
+            )
+        }
         do {
             try url.write(toFile: note, atomically: true, encoding: .utf8)
         } catch {
-            throw Failure.failed("cannot write \(note): \(error.localizedDescription)")
+            Output.complain(
+                "note: cannot write \(note) (\(error.localizedDescription)), so the other commands do not find this "
+                    + "server by themselves; name it with --database or PGMQD_DATABASE_URL"
+            )
         }
     }
 
-    /// Leaves the note of another server that was started since.
+    private static func answers(_ url: String) async -> Bool {
+        guard let connection = try? await Connection.open(url: url, deadline: .seconds(2)) else { return false }
+        await connection.close()
+        return true
+    }
+
+    /// Removes the note if it is that of this server.
     static func forget(url: String) {
         if runningURL() == url { try? FileManager.default.removeItem(atPath: note) }
     }

@@ -25,6 +25,7 @@ struct Pgmqd: AsyncParsableCommand {
     )
 
     static func main() async {
+        StandardStreams.secure()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -33,7 +34,7 @@ struct Pgmqd: AsyncParsableCommand {
                 try command.run()
             }
         } catch let failure as Failure {
-            Output.complain(failure.message)
+            if !failure.message.isEmpty { Output.complain(failure.message) }
             exit(withError: ExitCode(failure.code))
         } catch {
             exit(withError: error)

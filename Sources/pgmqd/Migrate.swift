@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import PGMQ
 import PGMQWorker
 import Postgres
@@ -8,12 +7,13 @@ struct Migrate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make our schema in the database, and hang doorbells on the configured queues.",
         discussion: """
-            Can be repeated, and does only what is missing. Run it as the owner of the queues: the daemon's own role \
-            needs no such rights. A partitioned queue's missing indexes are printed, to be made by hand.
+            Can be repeated, and does only what is missing. Run it as the owner of the queues, whom --database names \
+            where the configuration's user is another: the daemon's own role needs no such rights. A partitioned \
+            queue's missing indexes are printed, to be made by hand.
             """
     )
 
-    @OptionGroup var options: ConfigurationOptions
+    @OptionGroup var options: SetUpOptions
 
     @Flag(help: "Print the schema's SQL and change nothing.")
     var sql = false
@@ -22,21 +22,12 @@ struct Migrate: AsyncParsableCommand {
     var createQueues = false
 
     func run() async throws {
-        if sql { return Output.line(Schema.script()) }
-        let loaded: Configuration
-        do {
-            loaded = try Configuration.load(path: options.config, environment: ProcessInfo.processInfo.environment)
-        } catch {
-            throw Failure.configuration(error)
+        if sql { return try Output.line(Schema.script()) }
+        let loaded = try Configuration.ofCommand(options.config)
+        let done = try await options.connected(loaded) { connection in
+            try await Migration(schema: Schema(connection), createsQueues: createQueues).run(loaded.queues)
         }
-        do throws(PostgresError) {
-            let connection = try await Connection.open(url: loaded.database.url.value, deadline: .seconds(10))
-            let done = try await Migration(schema: Schema(connection), createsQueues: createQueues).run(loaded.queues)
-            await connection.close()
-            for line in done { Output.line(line) }
-            if done.isEmpty { Output.line("nothing to do") }
-        } catch {
-            throw Failure.database(error)
-        }
+        for line in done { try Output.line(line) }
+        if done.isEmpty { try Output.line("nothing to do") }
     }
 }

@@ -1,23 +1,30 @@
 import Foundation
+import Glibc
 
 /// Data goes to standard output, everything else to standard error.
 enum Output {
-    static func line(_ text: String) {
-        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+    /// - Throws: a failure without words where whoever read has gone: `head` has seen enough.
+    static func line(_ text: String) throws(Failure) {
+        switch StandardStreams.write(text, to: STDOUT_FILENO) {
+        case 0: return
+        case EPIPE: throw .silent
+        case let code: throw .failed("cannot write to standard output: \(String(cString: strerror(code)))")
+        }
     }
 
+    /// Where nobody can be told, there is nothing left to do.
     static func complain(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        _ = StandardStreams.write(text, to: STDERR_FILENO)
     }
 
     static func json(_ value: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        line(String(decoding: try encoder.encode(value), as: UTF8.self))
+        try line(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
     /// Columns as wide as their widest cell; numbers to the right.
-    static func table(_ header: [String], _ rows: [[String]]) {
+    static func table(_ header: [String], _ rows: [[String]]) throws(Failure) {
         let all = [header] + rows.map { $0.map(printable) }
         let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
         let numeric = header.indices.map { column in
@@ -30,7 +37,7 @@ enum Output {
             }
             var line = cells.joined(separator: "  ")
             while line.last == " " { line.removeLast() }
-            self.line(line)
+            try self.line(line)
         }
     }
 

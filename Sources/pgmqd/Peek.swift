@@ -22,7 +22,7 @@ struct Peek: AsyncParsableCommand {
             try await Inspection($0).peek(QueueName(queue), limit: limit)
         }
         if json { return try Output.json(messages.map(MessageText.init)) }
-        Output.table(
+        try Output.table(
             ["ID", "READ", "ENQUEUED", "VISIBLE", "BODY"],
             messages.map { message in
                 [

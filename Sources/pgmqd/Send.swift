@@ -55,9 +55,9 @@ struct Send: AsyncParsableCommand {
                     delay: .seconds(delay)
                 )
                 sent += ids.count
-                if !quiet { Output.line(ids.map(String.init).joined(separator: "\n")) }
+                if !quiet { try Output.line(ids.map(String.init).joined(separator: "\n")) }
             }
-            if quiet { Output.line("\(sent)") }
+            if quiet { try Output.line("\(sent)") }
         }
     }
 }
