@@ -76,7 +76,8 @@ import Testing
         #expect(
             complaint(sound.replacing("postgresql:///app", with: "${credential:password}"))
                 == "pgmqd.toml:2: database.url: credential password: there is no CREDENTIALS_DIRECTORY; the unit needs "
-                + "LoadCredential=password:/path"
+                + "LoadCredential=password:/etc/pgmqd/secrets/password, and outside of it a command is told the folder: "
+                + "CREDENTIALS_DIRECTORY=/etc/pgmqd/secrets pgmqd …"
         )
     }
 }

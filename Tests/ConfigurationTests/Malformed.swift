@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// A text and the lines of its complaint, in full and in order: nothing more is said, and nothing less.
@@ -28,4 +29,14 @@ struct Malformed: Sendable, CustomTestStringConvertible {
         self.text = text
         self.complaint = complaint
     }
+}
+
+/// Shows the text to the program, which must refuse it with these lines, say nothing else, and exit with 78.
+func expectRefusal(_ malformed: Malformed) async throws {
+    let folder = try TestFolder()
+    let file = try folder.write("pgmqd.toml", malformed.text)
+    let run = try await ProgramRun(["check", "-c", file])
+    #expect(run.code == 78)
+    #expect(run.text == "")
+    #expect(run.errors.replacing("\(folder.path)/", with: "") == malformed.complaint.joined(separator: "\n") + "\n")
 }

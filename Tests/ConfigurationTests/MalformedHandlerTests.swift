@@ -91,13 +91,19 @@ import Testing
             #"pgmqd.toml:6: queue "emails".handler.working_directory: there is no folder "/no/such/folder""#
         ),
         .handler(
+            "a variable that says what only the daemon knows",
+            #"{ command = ["/bin/true"], environment = { PGMQD_X = "1", MY_PGMQD_X = "1" } }"#,
+            #"pgmqd.toml:6: queue "emails".handler.environment.PGMQD_X: is set by pgmqd itself; choose a name that "#
+                + "does not begin with PGMQD_"
+        ),
+        .handler(
             "a program without a table",
             #""/bin/true""#,
             #"pgmqd.toml:6: queue "emails".handler: expected a table such as { command = "#
                 + #"["/usr/lib/app/send-email"] }, got a string"#
         ),
     ])
-    func `a queue's handler`(_ malformed: Malformed) {
-        #expect(complaint(malformed.text) == malformed.complaint.joined(separator: "\n"))
+    func `a queue's handler`(_ malformed: Malformed) async throws {
+        try await expectRefusal(malformed)
     }
 }

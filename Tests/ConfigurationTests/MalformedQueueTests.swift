@@ -118,7 +118,7 @@ import Testing
                 + "got a string"
         ),
     ])
-    func `a queue's own values`(_ malformed: Malformed) {
-        #expect(complaint(malformed.text) == malformed.complaint.joined(separator: "\n"))
+    func `a queue's own values`(_ malformed: Malformed) async throws {
+        try await expectRefusal(malformed)
     }
 }

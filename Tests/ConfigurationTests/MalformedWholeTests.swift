@@ -112,8 +112,8 @@ import Testing
             #"pgmqd.toml:14: queue "orders".name: this queue is at pgmqd.toml:5 already (PGMQ lower-cases names)"#
         ),
     ])
-    func `the whole`(_ malformed: Malformed) {
-        #expect(complaint(malformed.text) == malformed.complaint.joined(separator: "\n"))
+    func `the whole`(_ malformed: Malformed) async throws {
+        try await expectRefusal(malformed)
     }
 
     @Test(arguments: [

@@ -56,7 +56,7 @@ import Testing
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let folder = try TestFolder()
-        let program = try folder.write("program", Self.program, mode: 0o755)
+        let program = try await folder.program("program", Self.program)
         let settings = Settings(
             database,
             queue: "work",
@@ -87,7 +87,7 @@ import Testing
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let folder = try TestFolder()
-        let program = try folder.write("program", Self.program, mode: 0o755)
+        let program = try await folder.program("program", Self.program)
         let handler = "{ command = ['\(program)', '\(folder.path)'] }"
         let settings = Settings(database, queue: "work", handler: handler, extra: ["max_attempts = 1"])
         let daemon = try DaemonProcess(settings.text)

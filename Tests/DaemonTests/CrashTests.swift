@@ -13,7 +13,7 @@ import Testing
     ) async throws -> [Int32] {
         var ends: [Int32] = []
         var daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
-        try await eventually("it is over", within: .seconds(120)) {
+        try await eventually("it is over") {
             if !daemon.isRunning {
                 ends.append(try await daemon.exit())
                 daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)

@@ -61,14 +61,14 @@ import Testing
         let ids = try await python.run(
             """
             print(queues.send("work", {"n": 1}))
-            print(queues.read("work", vt=4).msg_id)
-            print(queues.send("work", {"n": 2, "sleep": 5}))
-            print(queues.send("work", {"n": 3}, delay=2))
+            print(queues.read("work", vt=3600).msg_id)
+            print(queues.send("work", {"n": 2, "gated": 1}))
+            print(queues.send("work", {"n": 3}, delay=3600))
             """
         ).compactMap { Int64($0) }
         try #require(ids.count == 4)
         let (held, slow, delayed) = (ids[1], ids[2], ids[3])
-        let settings = Settings(database, queue: "work", extra: ["on_success = \"archive\""])
+        let settings = Settings(database, queue: "work", visibilityTimeout: "10m", extra: ["on_success = \"archive\""])
         let daemon = try await Workers.start(settings, ledger)
         try await eventually("the one that is free runs") { ledger.starts.map(\.id) == [slow] }
         let seen = try await python.run(
@@ -78,12 +78,21 @@ import Testing
             """
         )
         #expect(seen == ["None", "3"])
+        ledger.openGate()
+        // What the other side lets go is free.
+        _ = try await python.run(
+            """
+            for id in sys.argv[1:]:
+                queues.set_vt("work", int(id), 0)
+            """,
+            ["\(delayed)", "\(held)"]
+        )
         try await database.emptied("work")
         #expect(try await daemon.stop() == 0)
         let history = ledger.history()
-        #expect(history.map(\.id) == [slow, delayed, held])
+        #expect(history.map(\.id).sorted() == [held, slow, delayed])
         // Another client's delivery counts as one, and as no attempt.
-        #expect(history.map(\.readCount) == [1, 1, 2])
+        #expect(history.allSatisfy { $0.readCount == ($0.id == held ? 2 : 1) })
         #expect(history.map(\.attempt) == [1, 1, 1])
         #expect(try await database.int("select count(*) from pgmq.a_work") == 3)
     }

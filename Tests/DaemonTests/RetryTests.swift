@@ -26,6 +26,47 @@ import Testing
         let record: Record
     }
 
+    @Test func `a retry that falls due while its queue sleeps begins on time`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        // The looks that follow falling asleep are over when it fails, and the next is far away.
+        let extra = [#"poll_interval = "1h""#, #"backoff = { first = "2s", jitter = 0.0 }"#]
+        let settings = Settings(database, queue: "work", visibilityTimeout: "60s", extra: extra)
+        let daemon = try await Workers.start(settings, ledger)
+        try await database.send("work", [#"{"sleep": 6, "fail": 1}"#])
+        try await database.emptied("work")
+        #expect(try await daemon.stop() == 0)
+        let runs = ledger.history()
+        try #require(runs.count == 2)
+        let waited = try Double(runs[1].start - #require(runs[0].end)) / 1e9
+        #expect(waited >= 2)
+        #expect(daemon.log.contains("handler failed"))
+    }
+
+    @Test func `a message whose archive has its id already is done once and dead-lettered`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        // As after a crash of the server, if the queue is unlogged: its ids begin again, those of the archive stand.
+        try await database.sql(
+            "insert into pgmq.a_work (msg_id, read_ct, enqueued_at, vt, message) values (1, 1, now(), now(), '{}')"
+        )
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let extra = [#"on_success = "archive""#]
+        let settings = Settings(database, queue: "work", visibilityTimeout: "60s", extra: extra)
+        let daemon = try await Workers.start(settings, ledger)
+        try await database.send("work", ["{}", "{}"])
+        try await database.emptied("work")
+        #expect(try await daemon.stop() == 0)
+        #expect(ledger.runs == [1: 1, 2: 1])
+        #expect(try await database.count("work_dlq") == 1)
+        let reason = try await database.text("select headers->'x-pgmqd'->>'reason' from pgmq.q_work_dlq")
+        #expect(reason?.contains("done, but not settled") ?? false)
+        #expect(try await database.int("select count(*) from pgmq.a_work") == 2)
+    }
+
     @Test func `a message that always fails has its attempts, backed off, and one dead letter`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
@@ -75,6 +116,32 @@ import Testing
         for number in 1...4 { #expect(plain.text.contains("ordered to fail at attempt \(number)")) }
         // Its journal went along.
         #expect(try await database.int("select count(*) from pgmqd.journal") == 0)
+    }
+
+    @Test func `a failed message is out of sight for its back-off and no longer`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let extra = [
+            "max_attempts = 5", #"backoff = { first = "1h", factor = 2.0, max = "3h", jitter = 0.0 }"#,
+            #"poll_interval = "100ms""#,
+        ]
+        let daemon = try await Workers.start(Settings(database, queue: "work", extra: extra), ledger)
+        let id = try await database.send("work", [#"{"fail": -1}"#])[0]
+        for hours in [1, 2, 3, 3] {
+            // Minutes for a busy machine, of hours.
+            let expected = "interval '\(hours * 60 - 5) min' and interval '\(hours) h'"
+            let isBackedOff = "vt - clock_timestamp() between \(expected)"
+            try await eventually("it is backed off for \(hours) h") {
+                try await database.int("select count(*) from pgmq.q_work where \(isBackedOff)") == 1
+            }
+            try await database.sql("select pgmq.set_vt('work', \(id), 0)")
+        }
+        try await database.emptied("work")
+        #expect(try await daemon.stop() == 0)
+        #expect(ledger.history().map(\.attempt) == [1, 2, 3, 4, 5])
+        #expect(try await database.count("work_dlq") == 1)
     }
 
     @Test func `jitter keeps the back-off within its share`() async throws {

@@ -103,11 +103,17 @@ import Testing
         }
     }
 
-    @Test func `a handler that this program does not have is exit code 78`() async throws {
+    @Test func `a handler that this program does not have is exit code 78, of which check gives notice`() async throws {
         let database = try await TestServer.common().database()
-        let daemon = try DaemonProcess(Settings(database, queue: "work", handler: "{ swift = 'missing' }").text)
+        let text = Settings(database, queue: "work", handler: "{ swift = 'missing' }").text
+        let daemon = try DaemonProcess(text)
         #expect(try await daemon.exit() == 78)
         #expect(daemon.log.contains("missing"))
+        let folder = try TestFolder()
+        let check = try await ProgramRun(["check", "-c", folder.write("pgmqd.toml", text)])
+        #expect(check.code == 0)
+        #expect(check.errors.contains("\"missing\""))
+        #expect(check.lines.count == 1)
     }
 
     @Test func `a database or a role that is not there at the start is exit code 78`() async throws {
@@ -132,12 +138,18 @@ import Testing
             let url = try #require(server.postgres.tcpURL)
             let start = try #require(url.range(of: "postgres:")).upperBound
             let end = try #require(url.range(of: "@")).lowerBound
-            var settings = Settings(url: url.replacingCharacters(in: start..<end, with: "open-sesame"))
+            let wrong = url.replacingCharacters(in: start..<end, with: "open-sesame")
+            var settings = Settings(url: wrong)
             settings.add(queue: "work", handler: "{ discard = true }")
             let daemon = try DaemonProcess(settings.text)
             #expect(try await daemon.exit() == 78)
             #expect(daemon.log.contains("password authentication failed"))
             #expect(!daemon.log.contains("open-sesame"))
+            // A command is not permitted; it would not help to wait for the database.
+            let command = try await ProgramRun(["queues", "--database", wrong])
+            #expect(command.code == 77)
+            #expect(command.errors.contains("password authentication failed"))
+            #expect(!command.errors.contains("open-sesame"))
         } catch {
             await server.remove()
             throw error

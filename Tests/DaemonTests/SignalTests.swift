@@ -13,12 +13,17 @@ import Testing
             Settings(database, queue: "work", extra: ["poll_interval = \"100ms\""]),
             ledger
         )
-        let held = try await database.send("work", [#"{"sleep": 3}"#])
+        let held = try await database.send("work", [#"{"gated": 1}"#])
         try await eventually("it runs") { ledger.starts.count == 1 }
         daemon.signal(SIGTSTP)
         try await daemon.logged("quiet")
         let fresh = try await database.send("work", ["{}", "{}"])
-        // Longer than the lease, which is renewed; and far longer than it takes to find a message.
+        let lease = "select extract(epoch from max(vt)) * 1000 from pgmq.q_work where read_ct > 0"
+        let first = try await database.int("select (\(lease))::bigint")
+        try await eventually("what runs is held for longer than one lease") {
+            try await database.int("select (\(lease))::bigint") > first + 2000
+        }
+        ledger.openGate()
         try await eventually("what runs has ended and is settled") {
             ledger.ends.map(\.id) == held ? try await database.count("work") == 2 : false
         }
@@ -50,7 +55,7 @@ import Testing
         var settings = Settings(database, queue: "work", workers: 3, extra: [#"backoff = { first = "10ms" }"#])
         settings.add(queue: "other", handler: "{ discard = true }")
         let daemon = try await Workers.start(settings, ledger)
-        let id = try await database.send("work", [#"{"fail": 1, "sleep": 1}"#])[0]
+        let id = try await database.send("work", [#"{"fail": 1, "gated": 2}"#])[0]
         try await eventually("its second attempt runs") { ledger.starts.last?.attempt == 2 }
         daemon.signal(SIGUSR1)
         try await daemon.logged("\"message\":\"worker\"")
@@ -64,6 +69,7 @@ import Testing
         for text in [#""running":"1/3""#, #""retried":"1""#, #""lost":"0""#, #""paused":"no""#] {
             #expect(work.contains(text), "\(text) in \(work)")
         }
+        ledger.openGate()
         #expect(try await daemon.stop() == 0)
     }
 }

@@ -75,13 +75,13 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let daemon = try await Workers.start(Settings(database, queue: "work"), ledger)
-        let bodies = [#"{"sleep": 5, "stubborn": true}"#]
-        try await database.send("work", bodies)
+        try await database.send("work", [#"{"gated": 1, "stubborn": true}"#])
         try await eventually("the handler runs") { ledger.starts.count == 1 }
         daemon.signal(SIGSTOP)
         let row = try await overtake(daemon, database)
 
         try await daemon.logged("lease lost")
+        ledger.openGate()
         try await eventually("the handler ends") { ledger.ends.count == 1 }
         #expect(try await daemon.stop() == 0)
         #expect(try await self.row(database) == row)
@@ -99,11 +99,12 @@ import Testing
             func run(_ text: String) async throws {
                 _ = try await locker.run([Statement(text)], deadline: .seconds(10))
             }
-            try await database.send("work", [#"{"sleep": 1\#(order)}"#])
+            try await database.send("work", [#"{"gated": 1\#(order)}"#])
             try await eventually("the handler runs") { ledger.starts.count == 1 }
             try await run("begin")
             // The settlement finds the row locked, and is still to be written when the daemon is stopped.
             try await run("select from pgmq.q_work for update")
+            ledger.openGate()
             try await eventually("the handler has ended") { ledger.ends.count == 1 }
             try await stopBetweenStatements(daemon, database)
             try await run("rollback")

@@ -1,40 +1,66 @@
 import Foundation
+import Glibc
 import Postgres
+import Synchronization
 import TestSupport
 import Testing
 
 /// One outcome that the database will not take, or that has odd bytes, among hundreds.
 @Suite(.serialized) struct BadOutcomeTests {
     @Test func `a dead letter whose queue was dropped delays none of five hundred`() async throws {
-        let database = try await TestServer.common().database()
+        let server = try await TestServer.common()
+        let database = try await server.database()
         try await database.createQueue("work")
+        let proxy = try PostgresProxy(to: server)
+        defer { proxy.close() }
         let ledger = Ledger()
         defer { ledger.remove() }
         var settings = Settings(
             database,
             queue: "work",
             workers: 500,
-            visibilityTimeout: "30s",
-            extra: [#"backoff = { first = "10ms" }"#]
+            visibilityTimeout: "5m",
+            extra: [#"backoff = { first = "1h", max = "1h" }"#]
         )
-        settings.database = []
+        settings.url = proxy.url(database)
+        settings.database = ["call_deadline = \"1m\""]
         let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
         try await daemon.ready()
         try await database.send("work", ["{}"])
         try await eventually("the daemon has seen its dead-letter queue") { try await database.count("work") == 0 }
         try await database.sql("select pgmq.drop_queue('work_dlq')")
         let bodies =
-            Array(repeating: #"{"sleep":2}"#, count: 300) + Array(repeating: #"{"sleep":2,"fail":1}"#, count: 199)
-            + [#"{"sleep":2,"deadLetter":"no use"}"#]
+            Array(repeating: #"{"gated":1}"#, count: 300) + Array(repeating: #"{"gated":1,"fail":1}"#, count: 199)
+            + [#"{"gated":1,"sleep":1,"deadLetter":"no use"}"#]
         let ids = try await database.send("work", bodies)
         let bad = ids[499]
         try await eventually("all run at once") { ledger.starts.count >= 501 }
+        // The first settlements keep both connections until all have ended, so that the rest is settled together.
+        let held = Mutex<[String]>([])
+        proxy.onPipeline { text in
+            guard text.contains("returning l.n") else { return .pass }
+            held.withLock { $0.append(text) }
+            return .hold
+        }
+        ledger.openGate()
+        try await eventually("all have ended") { ledger.ends.count == 501 }
+        // And the daemon knows it.
+        try await eventually("nothing runs") {
+            daemon.signal(SIGUSR1)
+            return daemon.log.contains("\"running\":\"0/500\"")
+        }
+        proxy.release()
         try await eventually("those that are done are gone") {
             try await database.int("select count(*) from pgmq.q_work where msg_id <= \(ids[299])") == 0
         }
         try await eventually("the failures are recorded") {
-            try await database.int("select count(distinct msg_id) from pgmqd.journal where outcome = 'failed'") >= 199
+            try await database.int("select count(distinct msg_id) from pgmqd.journal where outcome = 'failed'") == 199
         }
+        let first = held.withLock { $0 }.first { $0.contains(Mark.deadLetter) }
+        #expect(
+            first?.contains("insert into pgmqd.journal") == true,
+            "it was sent with the failures, and found among them"
+        )
         try await eventually("the dead letter is remembered") {
             let condemned = "select count(*) from pgmqd.journal where outcome = 'condemned' and msg_id = \(bad)"
             return try await database.int(condemned) == 1
@@ -42,8 +68,8 @@ import Testing
         try await daemon.logged(#"dead-letter queue \"work_dlq\" does not exist"#)
         #expect(try await database.int("select count(*) from pgmq.q_work where msg_id = \(bad)") == 1)
         try await database.sql("select pgmq.create('work_dlq')")
-        // It would be tried again in a minute.
-        try await database.sql("select pgmq.set_vt('work', \(bad), 0)")
+        // It would be tried again in a minute, and the failures in an hour.
+        try await database.sql("select pgmq.set_vt('work', msg_id, 0) from pgmq.q_work")
         try await eventually("all are settled") { try await database.count("work") == 0 }
         #expect(try await daemon.stop() == 0)
         let runs = ledger.runs

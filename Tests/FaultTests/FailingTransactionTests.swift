@@ -3,7 +3,7 @@ import Testing
 
 /// A settlement's transaction fails for a reason that is not the settlement's own.
 @Suite(.serialized) struct FailingTransactionTests {
-    @Test func `a settlement whose riding claim fails is written alone and nothing runs twice`() async throws {
+    @Test func `a claim that always fails keeps no settlement from being written`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         try await database.sql(
@@ -45,6 +45,41 @@ import Testing
         #expect(try await daemon.stop() == 0)
         #expect(ledger.runs.count == 201)
         #expect(ledger.runs.values.allSatisfy { $0 == 1 })
+        #expect(try await database.count("work_dlq") == 0)
+    }
+
+    @Test func `a settlement whose riding claim fails is written alone and nothing runs twice`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        // Fails each claim that is behind a settlement in one transaction.
+        for statement in [
+            "create sequence rides",
+            """
+            create function settles() returns trigger language plpgsql as
+            'begin perform set_config(''test.settles'', ''yes'', true); return old; end'
+            """,
+            """
+            create function rides() returns trigger language plpgsql as
+            'begin perform nextval(''rides''); raise exception ''failed as it rode''; end'
+            """,
+            "create trigger settles before delete on pgmq.q_work for each row execute function settles()",
+            """
+            create trigger rides before update of read_ct on pgmq.q_work for each row
+            when (current_setting('test.settles', true) = 'yes') execute function rides()
+            """,
+        ] { try await database.sql(statement) }
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let settings = Settings(database, queue: "work", workers: 4, visibilityTimeout: "60s")
+        let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+        try await daemon.ready()
+        let ids = try await database.send("work", Array(repeating: #"{"sleep":0.02}"#, count: 200))
+        try await eventually("all are done") { try await database.count("work") == 0 }
+        #expect(try await daemon.stop() == 0)
+        // A sequence counts what was rolled back, too.
+        #expect(try await database.int("select last_value from rides") > 3)
+        #expect(ledger.runs == Dictionary(uniqueKeysWithValues: ids.map { ($0, 1) }))
+        #expect(ledger.starts.allSatisfy { $0.attempt == 1 && $0.readCount == 1 })
         #expect(try await database.count("work_dlq") == 0)
     }
 

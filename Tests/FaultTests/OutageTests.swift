@@ -97,7 +97,7 @@ import Testing
         try await eventually("the status line says that it goes on") {
             manager.statuses.last?.contains("Processing") ?? false
         }
-        try await eventually("all are done", within: .seconds(120)) { try await database.count("work") == 0 }
+        try await eventually("all are done") { try await database.count("work") == 0 }
         #expect(try await daemon.stop() == 0)
         #expect(Set(ledger.ends("done").map(\.id)) == Set(ids))
         // Only a claim or a lease that the outage took can make a second run, and only of what was in flight.

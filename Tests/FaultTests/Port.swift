@@ -36,9 +36,12 @@ final class Port: Sendable {
         }
     }
 
+    /// - Parameter atPlace: the rows are looked for where the claim put them, and not by their ids.
     /// - Returns: the ids for which the fence held.
-    func settle(_ leases: [Lease], _ outcome: Outcome) async throws -> Set<Int64> {
-        let settlements = leases.map { Settlement(delivery: $0.delivery, outcome: outcome) }
+    func settle(_ leases: [Lease], _ outcome: Outcome, atPlace: Bool = false) async throws -> Set<Int64> {
+        let settlements = leases.map {
+            Settlement(delivery: $0.delivery, outcome: outcome, place: atPlace ? $0.place : nil)
+        }
         let refused = try await patiently { () async throws(QueueFailure) in
             try await self.queue.exchange(Exchange(settlements: settlements)).refused
         }

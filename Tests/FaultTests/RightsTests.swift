@@ -1,4 +1,5 @@
 import PGMQ
+import Postgres
 import TestSupport
 import Testing
 
@@ -40,6 +41,30 @@ import Testing
         }
         #expect(ledger.starts.count { $0.queue == "bare" } == 1)
         #expect(!daemon.log.contains("permission denied for table q_good"))
+        #expect(try await daemon.stop() == 0)
+    }
+
+    /// Its trigger writes with the rights of who sends, even where it never rings.
+    @Test(arguments: ["work", "MyQ"])
+    func `the printed grants suffice for dead letters into a queue with PGMQ's own notifications`(
+        queue: String
+    ) async throws {
+        let database = try await TestServer.common().database()
+        let role = "worker_\(database.name)"
+        try await database.createQueue(queue)
+        try await database.sql("select pgmq.create($1)", [.text(queue + "_dlq")])
+        try await database.sql("select pgmq.enable_notify_insert($1, 250)", [.text(queue + "_dlq")])
+        try await database.sql("create role \(role) login")
+        try await grant(database, queue, to: role)
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        var settings = Settings(database, queue: queue, extra: [#"on_success = "archive""#, "max_attempts = 1"])
+        settings.url = database.url.replacing("user=postgres", with: "user=\(role)")
+        let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+        try await daemon.ready()
+        try await database.send(queue, [#"{"fail":-1}"#])
+        try await eventually("it is dead-lettered") { try await database.count(queue + "_dlq") == 1 }
+        #expect(!daemon.log.contains("permission denied"))
         #expect(try await daemon.stop() == 0)
     }
 

@@ -59,8 +59,8 @@ import Testing
     }
 
     @Test func misleadingErrorsAreExplained() async throws {
-        let lost = try scratch.write("#!/nowhere/python\n", to: "lost", mode: 0o755)
-        let bare = try scratch.write("exit 0\n", to: "bare", mode: 0o755)
+        let lost = try await scratch.program("#!/nowhere/python\n", "lost")
+        let bare = try await scratch.program("exit 0\n", "bare")
         #expect(
             await (try CommandHandler(command: [lost])).handle(message()).notStartedReason
                 == "cannot start \(lost): No such file or directory: "

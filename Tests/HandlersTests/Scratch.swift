@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import Handlers
 
 struct SetupError: Error {
     let step: String
@@ -29,6 +30,15 @@ final class Scratch: Sendable {
         guard fd >= 0 else { throw SetupError(step: "open") }
         defer { close(fd) }
         guard Glibc.write(fd, text, text.utf8.count) == text.utf8.count else { throw SetupError(step: "write") }
+        return file(name)
+    }
+
+    /// Makes a program, by a process of its own: a descriptor that is open here for writing goes on for a moment in
+    /// whatever child another test starts just then, and the file could not be executed ("Text file busy").
+    func program(_ text: String, _ name: String) async throws -> String {
+        let source = try write(text, to: name + ".text", mode: 0o644)
+        let copy = try CommandHandler(command: ["install", "-m", "755", source, file(name)])
+        guard await copy.handle(message()) == .done else { throw SetupError(step: "install") }
         return file(name)
     }
 

@@ -18,18 +18,19 @@ final class Service: Sendable {
         program: String = "LedgerDaemon",
         handler: String = "{ swift = \"ledger\" }",
         workers: Int = 2,
+        queues: [String] = ["work"],
         gated: Bool = false,
         isConfigured: Bool = true
     ) async throws {
         // By TCP: the service's user can enter neither the folder of the server's socket nor, having a /tmp of its own,
         // see it.
-        server = try await TestServer(port: Int.random(in: 20_000..<30_000))
+        server = try await TestServer(port: FreePort.find())
         database = try await server.database()
-        try await database.createQueue("work")
+        for queue in queues { try await database.createQueue(queue) }
         let unit = try String(contentsOf: Machine.repository.appending(path: "deploy/pgmqd.service"), encoding: .utf8)
         machine = try await Machine(units: ["pgmqd.service": unit])
         let folder = machine.folder
-        try FileManager.default.copyItem(atPath: "\(DaemonProcess.programs)/\(program)", toPath: "\(folder)/\(program)")
+        try await install(program: "\(DaemonProcess.programs)/\(program)", at: "\(folder)/\(program)")
         try "".write(toFile: ledger, atomically: false, encoding: .utf8)
         chmod(ledger, 0o666)
         let gate = gated ? "/bin/sh -c 'until [ -e \(folder)/gate ]; do sleep 0.05; done; exec \"$0\" \"$@\"' " : ""
@@ -48,7 +49,7 @@ final class Service: Sendable {
         try write(dropIn, to: "\(folder)/units/pgmqd.service.d/live.conf")
         var settings = Settings(url: "${credential:database-url}")
         settings.daemon = isConfigured ? [] : ["worker = 8"]
-        settings.add(queue: "work", handler: handler, workers: workers)
+        for queue in queues { settings.add(queue: queue, handler: handler, workers: workers) }
         try write(settings.text, to: machine.path("/etc/pgmqd/pgmqd.toml"))
         let url = URL(string: server.postgres.tcpURL ?? "")?.deletingLastPathComponent().appending(path: database.name)
         try write(url?.absoluteString ?? "", to: machine.path("/etc/pgmqd/secrets/database-url"))
@@ -109,6 +110,7 @@ func withService(
     program: String = "LedgerDaemon",
     handler: String = "{ swift = \"ledger\" }",
     workers: Int = 2,
+    queues: [String] = ["work"],
     gated: Bool = false,
     isConfigured: Bool = true,
     _ body: (Service) async throws -> Void
@@ -117,6 +119,7 @@ func withService(
         program: program,
         handler: handler,
         workers: workers,
+        queues: queues,
         gated: gated,
         isConfigured: isConfigured
     )

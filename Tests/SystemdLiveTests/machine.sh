@@ -43,6 +43,8 @@ case "$1" in
         mount -t tmpfs -o mode=755 tmpfs /var/lib
         mkdir "$folder"
         mount --move /run/keep "$folder"
+        # Where PrivateTmp= makes its folders, and leaves them when the machine is killed.
+        for shared in /tmp /var/tmp; do mount -t tmpfs -o mode=1777 tmpfs "$shared"; done
         id pgmqd >/dev/null 2>&1 || useradd --system --home-dir /var/lib/pgmqd --shell /usr/sbin/nologin pgmqd
         mkdir -p /run/systemd/journald.conf.d
         printf '[Journal]\nStorage=volatile\nReadKMsg=no\n' >/run/systemd/journald.conf.d/live.conf

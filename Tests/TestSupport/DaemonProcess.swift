@@ -18,7 +18,7 @@ public final class DaemonProcess: Sendable {
     /// Starts `program run -c` a file with this text.
     ///
     /// - Parameters:
-    ///   - program: `pgmqd`, or `LedgerDaemon` for handlers written in Swift.
+    ///   - program: `pgmqd`, or `LedgerDaemon` for handlers written in Swift; or an absolute path.
     ///   - prefix: a program and arguments to run it under.
     public init(
         _ configuration: String,
@@ -32,7 +32,8 @@ public final class DaemonProcess: Sendable {
         let file = folder + "/pgmqd.toml"
         try configuration.write(toFile: file, atomically: true, encoding: .utf8)
         child = try Child(
-            prefix + [Self.programs + "/" + program] + (arguments ?? ["run", "-c", file]),
+            prefix + [program.hasPrefix("/") ? program : Self.programs + "/" + program]
+                + (arguments ?? ["run", "-c", file]),
             environment: ["PATH": "/usr/local/bin:/usr/bin:/bin"].merging(environment) { $1 },
             output: folder + "/log",
             errors: folder + "/log"
@@ -65,7 +66,7 @@ public final class DaemonProcess: Sendable {
     }
 
     /// Waits for a text in the log.
-    public func logged(_ text: String, times: Int = 1, within limit: Duration = .seconds(60)) async throws {
+    public func logged(_ text: String, times: Int = 1, within limit: Duration = .seconds(120)) async throws {
         do {
             try await eventually("the log says \(text)", within: limit) {
                 self.log.components(separatedBy: text).count > times
@@ -76,12 +77,14 @@ public final class DaemonProcess: Sendable {
     }
 
     public func ready() async throws {
-        try await logged("\"message\":\"ready\"")
+        let text = "\"message\":\"ready\""
+        try await eventually("the daemon is ready, or has ended") { !self.isRunning || self.log.contains(text) }
+        guard log.contains(text) else { throw NeverHappened(description: "the daemon ended:\n\(log.suffix(4000))") }
     }
 
     /// Waits for the process's end.
     /// - Returns: the exit status; minus the signal's number where one ended it.
-    public func exit(within limit: Duration = .seconds(60)) async throws -> Int32 {
+    public func exit(within limit: Duration = .seconds(120)) async throws -> Int32 {
         do {
             try await eventually("the daemon ends", within: limit) { !self.isRunning }
         } catch {

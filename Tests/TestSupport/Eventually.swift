@@ -14,7 +14,7 @@ public struct NeverHappened: Error, CustomStringConvertible {
 /// - Parameter limit: generous: it is reached only when the test fails.
 public func eventually(
     _ what: String,
-    within limit: Duration = .seconds(60),
+    within limit: Duration = .seconds(120),
     _ condition: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + limit

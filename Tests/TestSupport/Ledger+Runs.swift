@@ -41,14 +41,15 @@ extension Ledger {
         }
     }
 
-    /// Messages that two handlers had at one time, but for runs that ended with their process.
+    /// Messages that two handlers had at one time.
     ///
-    /// - Parameter killed: processes that were killed or stopped; what they had may go to another.
-    public func overlaps(killed: Set<Int32> = []) -> [(Run, Run)] {
+    /// - Parameter killed: processes that were killed, with the moment before it: their leases lived until then.
+    public func overlaps(killed: [Int32: UInt64] = [:]) -> [(Run, Run)] {
         var found: [(Run, Run)] = []
         for runs in Dictionary(grouping: history(), by: \.id).values {
-            for (index, run) in runs.enumerated() where !killed.contains(run.pid) {
-                found += runs[(index + 1)...].filter { $0.start < run.end ?? .max }.map { (run, $0) }
+            for (index, run) in runs.enumerated() {
+                let end = run.end ?? killed[run.pid] ?? .max
+                found += runs[(index + 1)...].filter { $0.start < end }.map { (run, $0) }
             }
         }
         return found

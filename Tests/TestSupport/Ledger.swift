@@ -23,6 +23,11 @@ public struct Ledger: Sendable {
         _ = FileManager.default.createFile(atPath: path, contents: nil)
     }
 
+    /// Lets the handlers of `gated` messages end.
+    public func openGate() {
+        _ = FileManager.default.createFile(atPath: path + ".gate", contents: nil)
+    }
+
     public var environment: [String: String] { ["PGMQD_LEDGER": path] }
 
     public func entries() -> [Entry] {
@@ -52,6 +57,6 @@ public struct Ledger: Sendable {
     public var runs: [Int64: Int] { starts.reduce(into: [:]) { $0[$1.id, default: 0] += 1 } }
 
     public func remove() {
-        try? FileManager.default.removeItem(atPath: path)
+        for file in [path, path + ".gate"] { try? FileManager.default.removeItem(atPath: file) }
     }
 }

@@ -19,7 +19,7 @@ public struct ProgramRun: Sendable {
         program: String? = nil,
         environment: [String: String] = [:],
         input: String = "",
-        within limit: Duration = .seconds(60)
+        within limit: Duration = .seconds(120)
     ) async throws {
         let folder = try TestFolder()
         let child = try Child(

@@ -30,6 +30,13 @@ public final class TestFolder: Sendable {
         return file
     }
 
+    /// Makes a script that a test is going to run.
+    public func program(_ name: String, _ text: String) async throws -> String {
+        let file = path + "/" + name
+        try await install(program: write(name + ".text", text), at: file)
+        return file
+    }
+
     public var names: [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
     }

@@ -93,7 +93,7 @@ public struct TestDatabase: Sendable {
     }
 
     public func connected<R: Sendable>(_ body: (Connection) async throws -> R) async throws -> R {
-        let connection = try await Connection.open(url: url, application: "test", deadline: .seconds(10))
+        let connection = try await Connection.open(url: url, application: "test", deadline: .seconds(40))
         do {
             let result = try await body(connection)
             await connection.close()

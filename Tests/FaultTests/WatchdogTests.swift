@@ -1,0 +1,99 @@
+import Glibc
+import Synchronization
+import TestSupport
+import Testing
+
+/// What must not be taken for a loop that hangs.
+@Suite(.serialized) struct WatchdogTests {
+    @Test func `queues that stand in line for a slow server are fed for`() async throws {
+        let database = try await TestServer.common().database()
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let manager = try NotifySocket()
+        var settings = Settings(url: database.url)
+        // Every call takes most of its deadline; the last in a line of 32 waits for longer than four of them.
+        try await database.sql(
+            """
+            create function slow() returns trigger language plpgsql as $$
+            begin perform pg_sleep(0.25); return null; end $$
+            """
+        )
+        let queues = (1...16).map { "work\($0)" }
+        for queue in queues {
+            try await database.createQueue(queue)
+            try await database.send(queue, Array(repeating: #"{"sleep": 0.05}"#, count: 200))
+            try await database.sql(
+                "create trigger slow before update on pgmq.q_\(queue) for each statement execute function slow()"
+            )
+            settings.add(queue: queue, workers: 2, visibilityTimeout: "30s")
+        }
+        let daemon = try DaemonProcess(
+            settings.text,
+            program: "LedgerDaemon",
+            environment: ledger.environment.merging(manager.environment) { $1 }
+        )
+        try await daemon.ready()
+        try await eventually("it is fed a dozen times") { manager.lines().count { $0 == "WATCHDOG=1" } > 12 }
+        #expect(!daemon.log.contains("loop does not turn"))
+        for queue in queues { try await database.sql("drop trigger slow on pgmq.q_\(queue)") }
+        try await eventually("all is done") { ledger.ends.count == 200 * queues.count }
+        try await database.send("work1", [#"{"gated": 1}"#])
+        try await eventually("one runs") { ledger.starts.count == 200 * queues.count + 1 }
+        daemon.signal(SIGTERM)
+        // The end may take the grace, and the manager is told how long to wait for it.
+        try await eventually("the service manager is told") {
+            let lines = manager.lines()
+            return lines.contains("STOPPING=1") && lines.contains { $0.hasPrefix("EXTEND_TIMEOUT_USEC=") }
+        }
+        ledger.openGate()
+        #expect(try await daemon.exit() == 0)
+    }
+
+    @Test func `a LISTEN connection that cannot be had holds up no queue`() async throws {
+        let server = try await TestServer.common()
+        let database = try await server.database()
+        try await database.createQueue("work")
+        let proxy = try PostgresProxy(to: server)
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let manager = try NotifySocket()
+        var settings = Settings(database, queue: "work", workers: 1, extra: [#"poll_interval = "1h""#])
+        settings.database.append("listen_url = \"\(proxy.url(database))\"")
+        let daemon = try DaemonProcess(
+            settings.text,
+            program: "LedgerDaemon",
+            environment: ledger.environment.merging(manager.environment) { $1 }
+        )
+        try await daemon.ready()
+        try await eventually("producers are asked to ring") {
+            try await database.int(
+                """
+                select count(*) from pg_locks where locktype = 'advisory' and mode = 'ShareLock'
+                    and database = (select oid from pg_database where datname = current_database())
+                """
+            ) == 1
+        }
+        // The connection is busy with its ping when the queue awakes and wants to be rung no more; then there is none.
+        let isHeld = Mutex(false)
+        proxy.onPipeline { _ in
+            isHeld.withLock { $0 = true }
+            return .hold
+        }
+        try await eventually("the ping is held") { isHeld.withLock { $0 } }
+        try await database.send("work", Array(repeating: #"{"sleep": 0.001}"#, count: 1000))
+        try await eventually("some are begun") { ledger.starts.count > 100 }
+        proxy.close()
+        try await eventually("all is done") { try await database.count("work") == 0 }
+        let fed = manager.lines().count { $0 == "WATCHDOG=1" }
+        try await eventually("it is fed all the time") { manager.lines().count { $0 == "WATCHDOG=1" } > fed + 6 }
+        #expect(!daemon.log.contains("loop does not turn"))
+        try await eventually("both are told") {
+            daemon.log.contains("database.listen_url cannot be reached")
+                && manager.statuses.last?.contains("the LISTEN connection is away") ?? false
+        }
+        // Nobody rings; it is polled.
+        try await database.send("work", ["{}"])
+        try await eventually("it is done") { try await database.count("work") == 0 }
+        #expect(try await daemon.stop() == 0)
+    }
+}
