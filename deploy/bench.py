@@ -297,18 +297,31 @@ def four(b):
     return b.pairs(many, one)
 
 
+def wal_bytes(b, n, work):
+    b.fill(n)
+    with b.connect() as db:
+        before = db.execute("select pg_current_wal_lsn()").fetchone()[0]
+        work()
+        return float(db.execute("select pg_wal_lsn_diff(pg_current_wal_lsn(), %s)", (before,)).fetchone()[0]) / n
+
+
+# Both in batches of one size: the more rows of a page change in one transaction, the fewer of their new versions find
+# room in it, and an update that leaves its page writes more.
+
 @row("wal", "<= 1")
 def wal(b):
-    """WAL bytes a message, against pgmq.read/pgmq.delete at batch 100."""
+    """WAL bytes a message, against pgmq.read/pgmq.delete, both at batch 100."""
     n = b.scale(200_000)
+    return b.pairs(lambda: wal_bytes(b, n, lambda: b.rate("daemon", n, "--daemon-batch", 100)),
+                   lambda: wal_bytes(b, n, lambda: b.pgbench(n, 100)))
 
-    def bytes_of(work):
-        b.fill(n)
-        with b.connect() as db:
-            before = db.execute("select pg_current_wal_lsn()").fetchone()[0]
-            work()
-            return float(db.execute("select pg_wal_lsn_diff(pg_current_wal_lsn(), %s)", (before,)).fetchone()[0]) / n
-    return b.pairs(lambda: bytes_of(lambda: b.rate("daemon", n)), lambda: bytes_of(lambda: b.pgbench(n, 100)))
+
+@row("wal-shipped", "<= 1")
+def wal_shipped(b):
+    """WAL bytes a message of the daemon as shipped, against pgmq.read/pgmq.delete at batch 500."""
+    n = b.scale(200_000)
+    return b.pairs(lambda: wal_bytes(b, n, lambda: b.rate("daemon", n)),
+                   lambda: wal_bytes(b, n, lambda: b.pgbench(n, 500)))
 
 
 # -- latency ------------------------------------------------------------------------------------------------------
