@@ -96,9 +96,7 @@ class Bench:
     def bell(self, db, hung):
         db.execute(f"drop trigger if exists pgmqd_doorbell on pgmq.q_{self.queue}")
         if hung:
-            db.execute(
-                f"create trigger pgmqd_doorbell after insert on pgmq.q_{self.queue} "
-                f"for each statement execute function pgmqd.doorbell('{self.queue}')")
+            db.execute("select pgmqd.hang_doorbell(%s)", (self.queue,))
 
     def fill(self, count, parked=0, analyze=True, truncate=True):
         with self.connect() as db:
@@ -409,8 +407,7 @@ def with_bells(db, names):
     for name in names:
         for queue in (name, name + "_dlq"):
             db.execute("select pgmq.create(%s)", (queue,))
-        db.execute(f"create or replace trigger pgmqd_doorbell after insert on pgmq.q_{name} "
-                   f"for each statement execute function pgmqd.doorbell('{name}')")
+        db.execute("select pgmqd.hang_doorbell(%s)", (name,))
 
 
 @row("sleeps", "0.9")

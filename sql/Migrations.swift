@@ -7,6 +7,7 @@ public struct Migration: Sendable {
         Migration(version: 1, bytes: PackageResources.journal_sql),
         Migration(version: 2, bytes: PackageResources.doorbell_sql),
         Migration(version: 3, bytes: PackageResources.delivery_sql),
+        Migration(version: 4, bytes: PackageResources.condition_sql),
     ]
 
     private init(version: Int, bytes: [UInt8]) {

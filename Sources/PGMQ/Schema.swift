@@ -80,7 +80,7 @@ public struct Schema: Sendable {
 
     // MARK: - Queues
 
-    /// Hangs our doorbell on a queue's inserts. Needs the table's owner.
+    /// Hangs our doorbell on a queue's inserts, or hangs one of an earlier version anew. Needs the table's owner.
     /// - Returns: false where it hung there already.
     public func hangDoorbell(on queue: QueueName) async throws(PostgresError) -> Bool {
         let exists = try await connection.run(
@@ -89,7 +89,8 @@ public struct Schema: Sendable {
                     """
                     select exists(select from pg_trigger t join pg_class c on c.oid = t.tgrelid
                         join pg_namespace n on n.oid = c.relnamespace
-                        where n.nspname = 'pgmq' and c.relname = $1 and t.tgname = 'pgmqd_doorbell')
+                        where n.nspname = 'pgmq' and c.relname = $1 and t.tgname = 'pgmqd_doorbell'
+                            and t.tgqual is not null)
                     """,
                     [.text(queue.table)]
                 )
@@ -97,17 +98,9 @@ public struct Schema: Sendable {
             deadline: Self.deadline
         )[0].bool(0, 0)
         guard !exists else { return false }
-        let table = try await connection.quote(identifier: queue.table)
-        let name = try await connection.quote(literal: queue.folded)
-        let trigger = Statement(
-            """
-            create trigger pgmqd_doorbell after insert on pgmq.\(table)
-            for each statement execute function pgmqd.doorbell(\(name))
-            """
-        )
         // The lock it takes stands behind every sender: it gives way rather than make them wait.
         _ = try await connection.transaction(
-            [trigger],
+            [Statement("select pgmqd.hang_doorbell($1)", [.text(queue.folded)])],
             limits: Limits(deadline: .seconds(10), lockTimeout: .seconds(2))
         )
         return true

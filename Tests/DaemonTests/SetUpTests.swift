@@ -59,6 +59,22 @@ import Testing
         #expect(try await ProgramRun(["migrate", "-c", file]).text == "queue work: doorbell hung\n")
     }
 
+    @Test func `migrate hangs a doorbell of an earlier version anew`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work", bell: false)
+        let hung = "create trigger pgmqd_doorbell after insert on pgmq.q_work for each statement"
+        try await database.sql("\(hung) execute function pgmqd.doorbell('work')")
+        let folder = try TestFolder()
+        let settings = Settings(database, queue: "work", handler: "{ discard = true }")
+        let file = try folder.write("pgmqd.toml", settings.text)
+        #expect(try await ProgramRun(["migrate", "-c", file]).text == "queue work: doorbell hung\n")
+        let definition = try #require(
+            try await database.text("select pg_get_triggerdef(oid) from pg_trigger where tgname = 'pgmqd_doorbell'")
+        )
+        #expect(definition.contains("WHEN (") && definition.contains("EXECUTE FUNCTION pgmqd.doorbell('work')"))
+        #expect(try await ProgramRun(["migrate", "-c", file]).text == "nothing to do\n")
+    }
+
     /// Nobody shall have to start a daemon six times to find six mistakes.
     @Test(arguments: ["run", "check"])
     func `a malformed file is exit code 78, with every mistake and no stack trace`(command: String) async throws {
