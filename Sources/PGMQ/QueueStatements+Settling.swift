@@ -51,15 +51,8 @@ extension QueueStatements {
             leases.append(.places(settlements.compactMap { $0.place?.raw }))
         }
         let journaled = settlements.contains { $0.delivery.isJournaled }
-        guard journaled || options.archives else {
-            return Statement(
-                "delete from \(shape.table) q using \(source) where \(fence) returning l.n",
-                leases,
-                keepsPlan: true,
-                plan: byPlace ? .byPlace : .byIndex
-            )
-        }
-        var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning q.*, l.n)"]
+        let needed = options.archives ? "q.*, l.n" : journaled ? "q.msg_id, q.enqueued_at, l.n" : "l.n"
+        var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning \(needed))"]
         if options.archives {
             let lastRead = shape.hasLastReadAt && shape.archiveHasLastReadAt ? ", last_read_at" : ""
             ctes.append(
@@ -77,12 +70,18 @@ extension QueueStatements {
             parameters.append(.text(queue.folded))
         }
         return Statement(
-            "with \(ctes.joined(separator: ", ")) select n from gone",
+            "with \(ctes.joined(separator: ", ")) \(Self.held(by: "gone"))",
             parameters,
             // A plan made while the journal was empty would read all of a queue's rows there.
             keepsPlan: !journaled,
             plan: byPlace ? .byPlace : .byIndex
         )
+    }
+
+    /// How many fences held, and which ones where not all did. A row for each would be as much to send as the messages
+    /// themselves, and nearly always says nothing new.
+    private static func held(by rows: String) -> String {
+        "select count(*), case when count(*) < cardinality($1) then array_to_string(array_agg(n), ' ') end from \(rows)"
     }
 
     /// The journal of a message goes with it.
@@ -126,7 +125,7 @@ extension QueueStatements {
                         or m.outcome = 'condemned' and j.outcome = 'condemned' and j.attempt is null
                             and j.read_ct < m.read_ct)
             )
-            select n from moved
+            \(Self.held(by: "moved"))
             """,
             leaseArrays(settlements.map(\.fence)) + [
                 .ints(settlements.map { $0.outcome.delay.inMicroseconds }),
@@ -179,7 +178,7 @@ extension QueueStatements {
                     ))
                 from gone g order by g.msg_id
             ), \(pruned(queue: "$8"))
-            select n from gone
+            \(Self.held(by: "gone"))
             """,
             leaseArrays(settlements.map(\.fence)) + [
                 .texts(settlements.map { Reason.storable($0.outcome.reason) }),
@@ -192,14 +191,15 @@ extension QueueStatements {
     }
 }
 
-/// Outcomes that one statement writes. It returns, counted from 1, the places of those whose fence held.
+/// Outcomes that one statement writes. It returns how many fences held, and where not all did the places of those that
+/// did, counted from 1.
 struct SettlingStatement {
     let settlements: [Settlement]
     let statement: Statement
 
     func refused(_ rows: Rows) -> [Fence] {
-        guard rows.count < settlements.count else { return [] }
-        let held = Set((0..<rows.count).map { Int(rows.int($0, 0)) })
+        guard rows.int(0, 0) < settlements.count else { return [] }
+        let held = Set((rows.text(0, 1) ?? "").split(separator: " ").compactMap { Int($0) })
         return settlements.enumerated().lazy.filter { !held.contains($0.offset + 1) }.map(\.element.fence)
     }
 }
