@@ -46,8 +46,7 @@ extension Flow {
             guard isAlone, let (lease, until) = caution.start() else { return idle }
             return begin(lease, until: until, worker: worker, now: now)
         }
-        while let index = ready.firstIndex(where: mayBegin) {
-            let waiting = ready.remove(at: index)
+        while let waiting = nextReady() {
             if waiting.until > now {
                 return begin(waiting.lease, until: waiting.until, worker: worker, now: now)
             }
@@ -55,6 +54,12 @@ extension Flow {
             lose(waiting.lease)
         }
         return idle
+    }
+
+    private mutating func nextReady() -> Waiting? {
+        // Nearly always, and without a copy of what stays.
+        if let isUnread = ready.first?.lease.isUnread, !isUnread { return ready.removeFirst() }
+        return ready.firstIndex(where: mayBegin).map { ready.remove(at: $0) }
     }
 
     /// One body is read at a time: the connections are all queues'. Alone a message may be as large as it likes.
@@ -139,9 +144,8 @@ extension Flow {
     /// - Returns: why it had been cancelled, if it had: then the worker's task is spent.
     @discardableResult
     public mutating func finished(worker: Int, verdict: Verdict, now: Instant) -> CancelCause? {
-        guard let run = runs[worker] else { return nil }
+        guard let run = runs[worker].take() else { return nil }
         hasRead(worker: worker)
-        runs[worker] = nil
         running -= 1
         heldBytes -= run.lease.held
         prefetch.finishedOne(now: now)

@@ -71,7 +71,7 @@ public struct Lease: Sendable {
     public let isOversized: Bool
     /// Too large for the claim: it is fetched when its turn comes.
     public var isUnread: Bool
-    public let history: History
+    private let past: Past?
     /// When the message became visible, by the server, or one that came later and was claimed along: the next claim
     /// begins there.
     public let formerVT: Timestamp
@@ -96,11 +96,19 @@ public struct Lease: Sendable {
         self.size = size
         self.isOversized = isOversized
         self.isUnread = isUnread
-        self.history = history
+        past = history == .none ? nil : .known(history)
         self.formerVT = formerVT
     }
 
     public var fence: Fence { delivery.fence }
+    public var history: History {
+        if case .known(let history) = past { history } else { .none }
+    }
+
+    /// Apart, because nearly none has one, and leases go through many hands.
+    private indirect enum Past: Sendable {
+        case known(History)
+    }
 
     /// What holding it takes.
     var held: Int { isOversized || isUnread ? 0 : size }

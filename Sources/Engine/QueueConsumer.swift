@@ -274,16 +274,15 @@ public final class QueueConsumer: Sendable {
     /// - Returns: nil if the run had been cancelled, and this task with it.
     private func finish(_ worker: Int, _ verdict: Verdict) async -> Assignment? {
         let now = Instant.now
-        let (next, due) = state.withLock { state -> (Assignment?, Due?) in
-            if state.flow.finished(worker: worker, verdict: verdict, now: now) != nil {
-                return (nil, state.dispatch(now: now))
-            }
+        // What is to be handed out is large, and nearly always nothing: it does not come out of this lock.
+        let (next, asks) = state.withLock { state -> (Assignment?, Bool) in
+            if state.flow.finished(worker: worker, verdict: verdict, now: now) != nil { return (nil, true) }
             let next = state.flow.take(worker: worker, now: now)
             // While both pumps are busy there is nobody to hand anything to: the next of them will ask.
-            let asks = !state.idlePumps.isEmpty && !state.flow.isGathering(now: now)
-            return (next, asks || state.flow.mayHaveEnded ? state.dispatch(now: now) : nil)
+            let hasPump = !state.idlePumps.isEmpty && !state.flow.isGathering(now: now)
+            return (next, hasPump || state.flow.mayHaveEnded)
         }
-        if let due { handOut(due) }
+        if asks { handOut(state.withLock { $0.dispatch(now: now) }) }
         guard let next else { return nil }
         if case .wait = next { return await firstAssignment(worker) }
         return next
