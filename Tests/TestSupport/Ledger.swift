@@ -56,6 +56,15 @@ public struct Ledger: Sendable {
     /// How often each message was begun.
     public var runs: [Int64: Int] { starts.reduce(into: [:]) { $0[$1.id, default: 0] += 1 } }
 
+    /// The messages whose handlers have begun and not ended.
+    public var running: Set<Int64> {
+        var balance: [Int64: Int] = [:]
+        for entry in entries() where entry.event == "start" || entry.event == "end" {
+            balance[entry.id, default: 0] += entry.event == "start" ? 1 : -1
+        }
+        return Set(balance.filter { $0.value > 0 }.keys)
+    }
+
     public func remove() {
         for file in [path, path + ".gate"] { try? FileManager.default.removeItem(atPath: file) }
     }
