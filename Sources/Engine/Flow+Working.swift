@@ -57,7 +57,7 @@ extension Flow {
     }
 
     private mutating func nextReady() -> Waiting? {
-        // Nearly always, and without a copy of what stays.
+        // What has been read may always begin: nearly always it is the first, taken without a copy of what stays.
         if let isUnread = ready.first?.lease.isUnread, !isUnread { return ready.removeFirst() }
         return ready.firstIndex(where: mayBegin).map { ready.remove(at: $0) }
     }

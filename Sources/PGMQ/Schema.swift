@@ -80,30 +80,44 @@ public struct Schema: Sendable {
 
     // MARK: - Queues
 
-    /// Hangs our doorbell on a queue's inserts, or hangs one of an earlier version anew. Needs the table's owner.
-    /// - Returns: false where it hung there already.
-    public func hangDoorbell(on queue: QueueName) async throws(PostgresError) -> Bool {
-        let exists = try await connection.run(
+    /// What became of a queue's doorbell.
+    public enum Hanging: Sendable, Equatable {
+        case hung
+        /// It hung there already.
+        case there
+        /// One of an earlier version, which rings as well, stays: the table is busy.
+        case outdated
+    }
+
+    /// Hangs our doorbell on a queue's inserts, or hangs one of an earlier version anew. Needs the right to hang triggers
+    /// there.
+    /// - Throws: where there is none yet, and the table is busy, too.
+    public func hangDoorbell(on queue: QueueName) async throws(PostgresError) -> Hanging {
+        let found = try await connection.run(
             [
                 Statement(
                     """
-                    select exists(select from pg_trigger t join pg_class c on c.oid = t.tgrelid
-                        join pg_namespace n on n.oid = c.relnamespace
-                        where n.nspname = 'pgmq' and c.relname = $1 and t.tgname = 'pgmqd_doorbell'
-                            and t.tgqual is not null)
+                    select t.tgqual is not null from pg_trigger t join pg_class c on c.oid = t.tgrelid
+                    join pg_namespace n on n.oid = c.relnamespace
+                    where n.nspname = 'pgmq' and c.relname = $1 and t.tgname = 'pgmqd_doorbell'
                     """,
                     [.text(queue.table)]
                 )
             ],
             deadline: Self.deadline
-        )[0].bool(0, 0)
-        guard !exists else { return false }
-        // The lock it takes stands behind every sender: it gives way rather than make them wait.
-        _ = try await connection.transaction(
-            [Statement("select pgmqd.hang_doorbell($1)", [.text(queue.folded)])],
-            limits: Limits(deadline: .seconds(10), lockTimeout: .seconds(2))
-        )
-        return true
+        )[0]
+        if found.count > 0, found.bool(0, 0) { return .there }
+        do throws(PostgresError) {
+            // The lock it takes stands behind every sender: it gives way rather than make them wait.
+            _ = try await connection.transaction(
+                [Statement("select pgmqd.hang_doorbell($1)", [.text(queue.folded)])],
+                limits: Limits(deadline: .seconds(10), lockTimeout: .seconds(2))
+            )
+            return .hung
+        } catch {
+            guard found.count > 0, error.sqlState?.code == "55P03" else { throw error }
+            return .outdated
+        }
     }
 
     /// - Returns: false where the queue was there already.

@@ -1,5 +1,6 @@
 import Foundation
 import PGMQWorker
+import Postgres
 import TestSupport
 import Testing
 
@@ -62,11 +63,21 @@ import Testing
     @Test func `migrate hangs a doorbell of an earlier version anew`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work", bell: false)
-        let hung = "create trigger pgmqd_doorbell after insert on pgmq.q_work for each statement"
-        try await database.sql("\(hung) execute function pgmqd.doorbell('work')")
+        let bare = "create trigger pgmqd_doorbell after insert on pgmq.q_work for each statement"
+        try await database.sql("\(bare) execute function pgmqd.doorbell('work')")
         let folder = try TestFolder()
         let settings = Settings(database, queue: "work", handler: "{ discard = true }")
         let file = try folder.write("pgmqd.toml", settings.text)
+        // It gives way to who is sending, and the old one goes on.
+        let busy = try await database.connected { connection in
+            _ = try await connection.run(
+                [Statement("begin"), Statement("insert into pgmq.q_work (vt) values (now())")],
+                deadline: .seconds(10)
+            )
+            return try await ProgramRun(["migrate", "-c", file])
+        }
+        #expect(busy.code == 0)
+        #expect(busy.text.hasPrefix("queue work is busy: its doorbell stays"))
         #expect(try await ProgramRun(["migrate", "-c", file]).text == "queue work: doorbell hung\n")
         let definition = try #require(
             try await database.text("select pg_get_triggerdef(oid) from pg_trigger where tgname = 'pgmqd_doorbell'")

@@ -9,7 +9,12 @@ final class Port: Sendable {
     let queue: PGMQQueue
     private let running: Task<Void, Never>
 
-    init(_ database: TestDatabase, queue name: String, visibilityTimeout: Duration = .seconds(600)) {
+    init(
+        _ database: TestDatabase,
+        queue name: String,
+        visibilityTimeout: Duration = .seconds(600),
+        archives: Bool = false
+    ) {
         let connections = PGMQ.Database(
             settings: .init(url: database.url, callDeadline: .seconds(10)),
             identity: DaemonIdentity(daemon: UUID().uuidString, host: "test", version: "test"),
@@ -18,7 +23,7 @@ final class Port: Sendable {
         let options = QueueOptions(
             visibilityTimeout: visibilityTimeout,
             maxMessageBytes: 1 << 20,
-            archives: false,
+            archives: archives,
             durable: true,
             deadLetter: QueueName(QueueName.deadLetter(of: name))
         )

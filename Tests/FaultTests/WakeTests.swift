@@ -35,6 +35,41 @@ import Testing
         #expect(ledger.runs.values.allSatisfy { $0 == 1 })
     }
 
+    /// An earlier version's doorbell asked only in its function whether somebody sleeps.
+    @Test(arguments: [true, false])
+    func `a producer without rights in our schema wakes a sleeping daemon`(asksInCondition: Bool) async throws {
+        let database = try await TestServer.common().database()
+        let role = "producer_\(database.name)"
+        try await database.createQueue("work", bell: asksInCondition)
+        if !asksInCondition {
+            let bare = "create trigger pgmqd_doorbell after insert on pgmq.q_work for each statement"
+            try await database.sql("\(bare) execute function pgmqd.doorbell('work')")
+        }
+        try await database.sql("create role \(role)")
+        try await database.sql("grant usage on schema pgmq to \(role)")
+        try await database.sql("grant insert on pgmq.q_work to \(role)")
+        let settings = Settings(
+            database,
+            queue: "work",
+            handler: "{ discard = true }",
+            extra: ["poll_interval = \"1h\""]
+        )
+        let daemon = try DaemonProcess(settings.text)
+        try await daemon.ready()
+        try await database.asleep()
+        _ = try await database.connected { connection in
+            try await connection.run(
+                [
+                    Statement("set role \(role)"),
+                    Statement("insert into pgmq.q_work (vt, message) values (clock_timestamp(), '{}')"),
+                ],
+                deadline: .seconds(10)
+            )
+        }
+        try await eventually("it is done") { try await database.count("work") == 0 }
+        #expect(try await daemon.stop() == 0)
+    }
+
     /// Somebody else has them on, and nobody has hung the doorbell.
     @Test(arguments: zip([PGMQRelease.v1_13_0, .v1_11_1], ["work", "my-queue"]))
     func `PGMQ's own notifications wake a sleeping daemon`(release: PGMQRelease, queue: String) async throws {

@@ -34,8 +34,7 @@ final class Scratch: Sendable {
         return file(name)
     }
 
-    /// Makes a program, by a process of its own: a descriptor that is open here for writing goes on for a moment in
-    /// whatever child another test starts just then, and the file could not be executed ("Text file busy").
+    /// Makes a program that can be executed at once: written by a process of its own, as TestSupport's `install` does.
     func program(_ text: String, _ name: String) async throws -> String {
         let source = try write(text, to: name + ".text", mode: 0o644)
         let copy = try CommandHandler(command: ["install", "-m", "755", source, file(name)])

@@ -33,7 +33,9 @@ public final class TestFolder: Sendable {
     /// Makes a script that a test is going to run.
     public func program(_ name: String, _ text: String) async throws -> String {
         let file = path + "/" + name
-        try await install(program: write(name + ".text", text), at: file)
+        let source = try write(name + ".text", text)
+        try await install(program: source, at: file)
+        try FileManager.default.removeItem(atPath: source)
         return file
     }
 

@@ -30,7 +30,12 @@ public struct Migration: Sendable {
                 lines.append("queue \(name) does not exist yet; --create-queues creates it")
                 continue
             }
-            if try await schema.hangDoorbell(on: name) { lines.append("queue \(name): doorbell hung") }
+            switch try await schema.hangDoorbell(on: name) {
+            case .hung: lines.append("queue \(name): doorbell hung")
+            case .there: break
+            case .outdated:
+                lines.append("queue \(name) is busy: its doorbell stays that of an earlier version; run migrate again")
+            }
             for statement in try await schema.missingIndexes(of: name) {
                 lines.append("queue \(name) needs an index, to be made by hand: \(statement)")
             }
