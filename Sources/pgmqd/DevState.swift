@@ -36,7 +36,7 @@ enum DevState {
     }
 
     private static func answers(_ url: String) async -> Bool {
-        guard let connection = try? await Connection.open(url: url, deadline: .seconds(2)) else { return false }
+        guard let connection = try? await Connection.open(url: url, deadline: .seconds(10)) else { return false }
         await connection.close()
         return true
     }

@@ -34,7 +34,8 @@ import Testing
         bodies.insert(#"{"sleep": 0.1, "abort": true}"#, at: 3)
         let ids = try await database.send("work", bodies)
         let poison = ids[3]
-        let ends = try await supervise(Settings(database, queue: "work"), ledger) {
+        let settings = Settings(database, queue: "work", visibilityTimeout: "5s", callDeadline: "1500ms")
+        let ends = try await supervise(settings, ledger) {
             try await database.count("work") == 0
         }
 
@@ -74,7 +75,7 @@ import Testing
         }
         let history = ledger.history()
         let last = try #require(history.last { $0.id == poison })
-        #expect(last.readCount == 4)
+        #expect(last.readCount >= 4)
         let beside = history.filter { $0.pid == last.pid && $0.id != poison && $0.start > last.start }
         #expect(beside.isEmpty)
         let unfinished = history.filter { $0.pid == last.pid && $0.id != poison && ($0.end ?? .max) > last.start }
@@ -89,7 +90,7 @@ import Testing
         let ids = try await database.send("work", ["{}", #"{"fail": 1}"#])
         for _ in 0..<20 { try await database.sql("select pgmq.read('work', 0, 2)") }
         let backoff = [#"backoff = { first = "10ms", max = "10ms" }"#]
-        let daemon = try await Workers.start(Settings(database, queue: "work", extra: backoff), ledger)
+        let daemon = try await Workers.start(Settings.patient(database, queue: "work", extra: backoff), ledger)
         try await database.emptied("work")
         #expect(try await daemon.stop() == 0)
         #expect(ledger.history().filter { $0.id == ids[0] }.map(\.readCount) == [21])

@@ -7,7 +7,10 @@ import Testing
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let backoff = [#"backoff = { first = "10ms", max = "10ms" }"#]
-        let daemon = try DaemonProcess(Settings(database, queue: "work", extra: backoff).text, program: "LedgerDaemon")
+        let daemon = try DaemonProcess(
+            Settings.patient(database, queue: "work", extra: backoff).text,
+            program: "LedgerDaemon"
+        )
         try await daemon.ready()
         func work(_ count: Int) async throws {
             // One in fifty fails once, so that the journal and the settling of others are part of it.
@@ -35,7 +38,7 @@ import Testing
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let daemon = try DaemonProcess(
-            Settings(database, queue: "work", handler: "{ command = ['/bin/true'] }", workers: 4).text
+            Settings.patient(database, queue: "work", handler: "{ command = ['/bin/true'] }", workers: 4).text
         )
         try await daemon.ready()
         func work(_ count: Int) async throws {

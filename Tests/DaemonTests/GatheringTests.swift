@@ -14,7 +14,7 @@ import Testing
         try await database.send("work", Array(repeating: "{}", count: 700))
         let sent = 4321 + 1 + 700
         let daemon = try DaemonProcess(
-            Settings(database, queue: "work", workers: 1).text,
+            Settings.patient(database, queue: "work", workers: 1).text,
             program: "LedgerDaemon",
             environment: ledger.environment
         )

@@ -10,7 +10,11 @@ import Testing
         try await database.createQueue("work")
         let ledger = Ledger()
         defer { ledger.remove() }
-        let daemons = try await Workers.start(3, Settings(database, queue: "work", workers: 4), ledger)
+        let daemons = try await Workers.start(
+            3,
+            Settings(database, queue: "work", workers: 4, visibilityTimeout: "10s", callDeadline: "3s"),
+            ledger
+        )
         let ids = try await database.send("work", Array(repeating: #"{"gated": 1}"#, count: 24))
         let victim = daemons[0]
         try await eventually("all workers of the victim run") {
@@ -20,7 +24,7 @@ import Testing
         victim.signal(SIGKILL)
         #expect(try await victim.exit() == -SIGKILL)
         // Nobody is left to renew what it held.
-        let latest = "clock_timestamp() + interval '2 seconds'"
+        let latest = "clock_timestamp() + interval '10 seconds'"
         #expect(try await database.int("select count(*) from pgmq.q_work where vt > \(latest)") == 0)
         ledger.openGate()
         try await database.emptied("work")
@@ -46,7 +50,7 @@ import Testing
         try await database.createQueue("work")
         let ledger = Ledger()
         defer { ledger.remove() }
-        let settings = Settings(database, queue: "work", workers: 8)
+        let settings = Settings(database, queue: "work", visibilityTimeout: "10s", callDeadline: "3s")
         var daemons = try await Workers.start(3, settings, ledger)
         var ids: [Int64] = []
         var dead: [Int32: UInt64] = [:]
@@ -55,6 +59,10 @@ import Testing
             ids += fresh
             var victim: Int?
             try await eventually("one of them is well at work") {
+                // However late the look, there is work to be caught at.
+                if try await database.count("work") < 1000 {
+                    ids += try await database.send("work", Array(repeating: #"{"sleep": 0.01}"#, count: 1000))
+                }
                 let runs = ledger.history().filter { $0.id >= fresh[0] }
                 victim = daemons.firstIndex { daemon in
                     let own = runs.filter { $0.pid == daemon.pid }
@@ -88,7 +96,7 @@ import Testing
         // Nobody hears what it says and no signal but one ends it: only the kernel can.
         let script = #"trap "" TERM HUP INT PIPE; echo $$ > "$1/pid.new"; mv "$1/pid.new" "$1/pid"; exec sleep 1000"#
         let daemon = try DaemonProcess(
-            Settings(database, queue: "work", handler: TestFolder.shell(script, folder.path)).text
+            Settings.patient(database, queue: "work", handler: TestFolder.shell(script, folder.path)).text
         )
         try await database.send("work", ["{}"])
         try await eventually("the command runs") { folder.text("pid") != nil }

@@ -9,8 +9,12 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         // Two that would take it, and many messages, so that it is a batch that is renewed.
-        let daemons = try await Workers.start(2, Settings(database, queue: "work", workers: 8), ledger)
-        let ids = try await database.send("work", Array(repeating: #"{"sleep": 6}"#, count: 12))
+        let daemons = try await Workers.start(
+            2,
+            Settings(database, queue: "work", workers: 8, visibilityTimeout: "6s", callDeadline: "1800ms"),
+            ledger
+        )
+        let ids = try await database.send("work", Array(repeating: #"{"sleep": 18}"#, count: 12))
         try await database.emptied("work")
         #expect(try await Workers.stop(daemons) == [0, 0])
         let history = ledger.history()
@@ -19,13 +23,17 @@ import Testing
         #expect(daemons.allSatisfy { !$0.log.contains("lease lost") })
     }
 
-    @Test func `a handler that keeps a thread busy for three visibility timeouts runs once`() async throws {
+    @Test func `a handler that keeps a thread busy for longer than a visibility timeout runs once`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let ledger = Ledger()
         defer { ledger.remove() }
-        let daemons = try await Workers.start(2, Settings(database, queue: "work", workers: 1), ledger)
-        try await database.send("work", [#"{"block": 6}"#])
+        let daemons = try await Workers.start(
+            2,
+            Settings(database, queue: "work", workers: 1, visibilityTimeout: "6s", callDeadline: "1800ms"),
+            ledger
+        )
+        try await database.send("work", [#"{"block": 9}"#])
         try await database.emptied("work")
         #expect(try await Workers.stop(daemons) == [0, 0])
         #expect(ledger.history().map(\.readCount) == [1])

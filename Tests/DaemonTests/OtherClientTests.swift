@@ -9,10 +9,11 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let python = PythonClient(database: database)
-        let daemon = try await Workers.start(Settings(database, queue: "work", workers: 4), ledger)
+        let daemon = try await Workers.start(Settings.patient(database, queue: "work", workers: 4), ledger)
         let folder = try TestFolder()
         async let sending = python.run(
             """
+            while not os.path.exists(sys.argv[1] + "/reading"): time.sleep(0.01)
             for n in range(300):
                 print(queues.send("work", {"sleep": 0.005, "n": n}))
             for n in range(60):
@@ -26,6 +27,7 @@ import Testing
         )
         async let reading = python.run(
             """
+            open(sys.argv[1] + "/reading", "w").close()
             while True:
                 last = os.path.exists(sys.argv[1] + "/sent")
                 taken = queues.read_batch("work", vt=30, batch_size=10)
@@ -68,7 +70,13 @@ import Testing
         ).compactMap { Int64($0) }
         try #require(ids.count == 4)
         let (held, slow, delayed) = (ids[1], ids[2], ids[3])
-        let settings = Settings(database, queue: "work", visibilityTimeout: "10m", extra: ["on_success = \"archive\""])
+        let settings = Settings(
+            database,
+            queue: "work",
+            visibilityTimeout: "10m",
+            callDeadline: "15s",
+            extra: ["on_success = \"archive\""]
+        )
         let daemon = try await Workers.start(settings, ledger)
         try await eventually("the one that is free runs") { ledger.starts.map(\.id) == [slow] }
         let seen = try await python.run(

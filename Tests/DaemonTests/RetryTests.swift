@@ -33,7 +33,7 @@ import Testing
         defer { ledger.remove() }
         // The looks that follow falling asleep are over when it fails, and the next is far away.
         let extra = [#"poll_interval = "1h""#, #"backoff = { first = "2s", jitter = 0.0 }"#]
-        let settings = Settings(database, queue: "work", visibilityTimeout: "60s", extra: extra)
+        let settings = Settings(database, queue: "work", visibilityTimeout: "60s", callDeadline: "15s", extra: extra)
         let daemon = try await Workers.start(settings, ledger)
         try await database.send("work", [#"{"sleep": 6, "fail": 1}"#])
         try await database.emptied("work")
@@ -55,7 +55,7 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let extra = [#"on_success = "archive""#]
-        let settings = Settings(database, queue: "work", visibilityTimeout: "60s", extra: extra)
+        let settings = Settings(database, queue: "work", visibilityTimeout: "60s", callDeadline: "15s", extra: extra)
         let daemon = try await Workers.start(settings, ledger)
         try await database.send("work", ["{}", "{}"])
         try await database.emptied("work")
@@ -73,7 +73,6 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let retry = ["max_attempts = 4", #"backoff = { first = "400ms", factor = 2.0, max = "1s", jitter = 0.0 }"#]
-        let daemons = try await Workers.start(2, Settings(database, queue: "work", extra: retry), ledger)
         let id = try await database.int(
             """
             select pgmq.send('work', '{"fail": -1, "text": "é"}', '{"tenant": "a", "n": 12345678901234567890}'::jsonb, 0)
@@ -82,6 +81,7 @@ import Testing
         let enqueued = try await database.text(
             #"select to_char(enqueued_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from pgmq.q_work"#
         )
+        let daemons = try await Workers.start(2, Settings.patient(database, queue: "work", extra: retry), ledger)
         try await database.emptied("work")
         #expect(try await Workers.stop(daemons) == [0, 0])
 
@@ -127,7 +127,7 @@ import Testing
             "max_attempts = 5", #"backoff = { first = "1h", factor = 2.0, max = "3h", jitter = 0.0 }"#,
             #"poll_interval = "100ms""#,
         ]
-        let daemon = try await Workers.start(Settings(database, queue: "work", extra: extra), ledger)
+        let daemon = try await Workers.start(Settings.patient(database, queue: "work", extra: extra), ledger)
         let id = try await database.send("work", [#"{"fail": -1}"#])[0]
         for hours in [1, 2, 3, 3] {
             // Minutes for a busy machine, of hours.
@@ -149,8 +149,11 @@ import Testing
         try await database.createQueue("work")
         let ledger = Ledger()
         defer { ledger.remove() }
-        let retry = ["max_attempts = 2", #"backoff = { first = "1s", factor = 2.0, max = "10s", jitter = 0.5 }"#]
-        let daemon = try await Workers.start(Settings(database, queue: "work", workers: 50, extra: retry), ledger)
+        let retry = ["max_attempts = 2", #"backoff = { first = "10s", factor = 2.0, max = "60s", jitter = 0.5 }"#]
+        let daemon = try await Workers.start(
+            Settings.patient(database, queue: "work", workers: 50, extra: retry),
+            ledger
+        )
         try await database.send("work", Array(repeating: #"{"fail": 1}"#, count: 50))
         try await database.emptied("work")
         #expect(try await daemon.stop() == 0)
@@ -158,9 +161,9 @@ import Testing
             runs.count == 2 ? runs[1].start - (runs[0].end ?? 0) : nil
         }
         #expect(gaps.count == 50)
-        #expect(gaps.allSatisfy { $0 >= 500_000_000 })
-        // Drawn, not fixed: fifty draws from a second's width do not fall into a fifth of it.
-        #expect((gaps.max() ?? 0) - (gaps.min() ?? 0) > 200_000_000)
+        #expect(gaps.allSatisfy { $0 >= 5_000_000_000 })
+        // Drawn, not fixed: fifty draws from ten seconds' width do not fall into a fifth of it.
+        #expect((gaps.max() ?? 0) - (gaps.min() ?? 0) > 2_000_000_000)
     }
 
     @Test func `a handler beyond its timeout is cancelled and has failed an attempt`() async throws {
@@ -169,7 +172,7 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let extra = ["handler_timeout = \"500ms\"", "max_attempts = 2", #"backoff = { first = "10ms", max = "10ms" }"#]
-        let daemon = try await Workers.start(Settings(database, queue: "work", extra: extra), ledger)
+        let daemon = try await Workers.start(Settings.patient(database, queue: "work", extra: extra), ledger)
         try await database.send("work", [#"{"sleep": 600}"#])
         try await database.emptied("work")
         #expect(try await daemon.stop() == 0)

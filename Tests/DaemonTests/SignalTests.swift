@@ -10,18 +10,27 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let daemon = try await Workers.start(
-            Settings(database, queue: "work", extra: ["poll_interval = \"100ms\""]),
+            Settings(
+                database,
+                queue: "work",
+                visibilityTimeout: "6s",
+                callDeadline: "1500ms",
+                extra: ["poll_interval = \"100ms\""]
+            ),
             ledger
         )
         let held = try await database.send("work", [#"{"gated": 1}"#])
         try await eventually("it runs") { ledger.starts.count == 1 }
         daemon.signal(SIGTSTP)
         try await daemon.logged("quiet")
+        // It is told before it is so.
+        daemon.signal(SIGUSR1)
+        try await daemon.logged("\"quiet\":\"true\"")
         let fresh = try await database.send("work", ["{}", "{}"])
         let lease = "select extract(epoch from max(vt)) * 1000 from pgmq.q_work where read_ct > 0"
         let first = try await database.int("select (\(lease))::bigint")
         try await eventually("what runs is held for longer than one lease") {
-            try await database.int("select (\(lease))::bigint") > first + 2000
+            try await database.int("select (\(lease))::bigint") > first + 6000
         }
         ledger.openGate()
         try await eventually("what runs has ended and is settled") {
@@ -52,13 +61,13 @@ import Testing
         try await database.createQueue("other")
         let ledger = Ledger()
         defer { ledger.remove() }
-        var settings = Settings(database, queue: "work", workers: 3, extra: [#"backoff = { first = "10ms" }"#])
-        settings.add(queue: "other", handler: "{ discard = true }")
+        var settings = Settings.patient(database, queue: "work", workers: 3, extra: [#"backoff = { first = "10ms" }"#])
+        settings.add(queue: "other", handler: "{ discard = true }", visibilityTimeout: "60s")
         let daemon = try await Workers.start(settings, ledger)
         let id = try await database.send("work", [#"{"fail": 1, "gated": 2}"#])[0]
         try await eventually("its second attempt runs") { ledger.starts.last?.attempt == 2 }
         daemon.signal(SIGUSR1)
-        try await daemon.logged("\"message\":\"worker\"")
+        try await daemon.logged("\"message\":\"queue\"", times: 2)
         let lines = daemon.log.split(separator: "\n")
         let worker = try #require(lines.first { $0.contains("\"message\":\"worker\"") })
         #expect(worker.contains("\"msg_id\":\"\(id)\""))

@@ -52,7 +52,10 @@ import Testing
         try await database.createQueue("work")
         let ledger = Ledger()
         defer { ledger.remove() }
-        let daemon = try await Workers.start(Settings(database, queue: "work"), ledger)
+        let daemon = try await Workers.start(
+            Settings(database, queue: "work", visibilityTimeout: "5s", callDeadline: "1500ms"),
+            ledger
+        )
         let id = try await database.send("work", [#"{"sleep": 600}"#])[0]
         try await eventually("the handler runs") { ledger.starts.count == 1 }
         daemon.signal(SIGSTOP)
@@ -65,7 +68,7 @@ import Testing
         try await daemon.logged("\"lost\":\"1\"")
         #expect(try await daemon.stop() == 0)
         #expect(try await self.row(database) == row)
-        #expect(try await database.int("select count(*) from pgmqd.journal") == 0)
+        #expect(try await database.int("select count(*) from pgmqd.journal where attempt is not null") == 0)
         #expect(try await database.count("work_dlq") == 0)
     }
 
@@ -74,7 +77,10 @@ import Testing
         try await database.createQueue("work")
         let ledger = Ledger()
         defer { ledger.remove() }
-        let daemon = try await Workers.start(Settings(database, queue: "work"), ledger)
+        let daemon = try await Workers.start(
+            Settings(database, queue: "work", visibilityTimeout: "5s", callDeadline: "1500ms"),
+            ledger
+        )
         try await database.send("work", [#"{"gated": 1, "stubborn": true}"#])
         try await eventually("the handler runs") { ledger.starts.count == 1 }
         daemon.signal(SIGSTOP)
@@ -94,7 +100,10 @@ import Testing
         try await database.createQueue("work")
         let ledger = Ledger()
         defer { ledger.remove() }
-        let daemon = try await Workers.start(Settings(database, queue: "work"), ledger)
+        let daemon = try await Workers.start(
+            Settings(database, queue: "work", visibilityTimeout: "5s", callDeadline: "1500ms"),
+            ledger
+        )
         let row = try await database.connected { locker in
             func run(_ text: String) async throws {
                 _ = try await locker.run([Statement(text)], deadline: .seconds(10))

@@ -25,7 +25,7 @@ enum Workers {
 
 extension TestDatabase {
     /// Waits until nothing is left in the queue, visible or not.
-    func emptied(_ queue: String, within limit: Duration = .seconds(120)) async throws {
+    func emptied(_ queue: String, within limit: Duration = .seconds(300)) async throws {
         try await connected { connection in
             let table = try await connection.quote(identifier: QueueName(queue).table)
             let count = Statement("select count(*) from pgmq.\(table)")

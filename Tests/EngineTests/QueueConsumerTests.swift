@@ -98,15 +98,15 @@ import Testing
     }
 
     @Test func `what runs longer than its lease is renewed`() async {
-        let store = Self.store(timeout: .milliseconds(600))
+        let store = Self.store(timeout: .seconds(6))
         store.send(2)
         let ended = AsyncStream.makeStream(of: Void.self)
         let handler = Counter { _ in
-            try? await Task.sleep(for: .seconds(2))
+            try? await Task.sleep(for: .seconds(9))
             ended.continuation.yield()
             return .done
         }
-        let consumers = (0..<2).map { Self.consumer(store, daemon: $0, timeout: .milliseconds(600), handler) }
+        let consumers = (0..<2).map { Self.consumer(store, daemon: $0, timeout: .seconds(6), handler) }
         await withTaskGroup(of: Void.self) { group in
             for consumer in consumers { group.addTask { await consumer.run() } }
             var count = 0

@@ -28,6 +28,8 @@ import Testing
         try await daemon.ready()
         try await database.send("work", ["{}"])
         try await eventually("the daemon has seen its dead-letter queue") { try await database.count("work") == 0 }
+        // One that is opened later would look for it again.
+        try await eventually("all connections stand") { try await database.backends() == 4 }
         try await database.sql("select pgmq.drop_queue('work_dlq')")
         let bodies =
             Array(repeating: #"{"gated":1}"#, count: 300) + Array(repeating: #"{"gated":1,"fail":1}"#, count: 199)
@@ -95,7 +97,12 @@ import Testing
         try await database.sql("select pgmq.send('work', '{}', 'null'::jsonb)")
         try await database.send("work", Array(repeating: "{}", count: 247))
         let daemon = try DaemonProcess(
-            Settings(database, queue: "work", handler: "{ command = [\"/bin/sh\", \"-c\", '''\(script)'''] }").text
+            Settings(
+                database,
+                queue: "work",
+                handler: "{ command = [\"/bin/sh\", \"-c\", '''\(script)'''] }",
+                visibilityTimeout: "20s"
+            ).text
         )
         try await eventually("all are settled") { try await database.count("work") == 0 }
         #expect(try await daemon.stop() == 0)

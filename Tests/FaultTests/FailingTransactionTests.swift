@@ -21,12 +21,15 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let daemon = try DaemonProcess(
-            Settings(database, queue: "work", workers: 4).text,
+            Settings(database, queue: "work", workers: 4, visibilityTimeout: "60s").text,
             program: "LedgerDaemon",
             environment: ledger.environment
         )
         try await daemon.ready()
-        for _ in 0..<10 { try await database.send("work", Array(repeating: #"{"sleep":0.05}"#, count: 20)) }
+        // Slow enough that few are claimed ahead; and the others are not through before the poison is in their way.
+        for body in [#"{"sleep":0.05}"#] + Array(repeating: #"{"gated":1}"#, count: 9) {
+            try await database.send("work", Array(repeating: body, count: 20))
+        }
         try await eventually("it is at work") { ledger.ends.count >= 20 }
         // In the next claim's way, whatever that rides with.
         try await database.sql(
@@ -34,6 +37,7 @@ import Testing
             insert into pgmq.q_work (vt, message) select min(vt), '{"poison": true}' from pgmq.q_work where read_ct = 0
             """
         )
+        ledger.openGate()
         try await daemon.logged("poisoned claim")
         try await eventually("all that ran is settled, and nothing else goes on") {
             let ended = ledger.ends.count
@@ -70,7 +74,8 @@ import Testing
         ] { try await database.sql(statement) }
         let ledger = Ledger()
         defer { ledger.remove() }
-        let settings = Settings(database, queue: "work", workers: 4, visibilityTimeout: "60s")
+        var settings = Settings(database, queue: "work", workers: 4, visibilityTimeout: "60s")
+        settings.database = ["call_deadline = \"10s\""]
         let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
         try await daemon.ready()
         let ids = try await database.send("work", Array(repeating: #"{"sleep":0.02}"#, count: 200))

@@ -39,25 +39,6 @@ extension TestDatabase {
 }
 
 extension Ledger {
-    /// How many messages were in their last run at one and the same time.
-    func togetherAtLast(_ ids: [Int64]) -> Int {
-        let entries = entries()
-        var events: [(time: UInt64, change: Int)] = []
-        for id in ids {
-            guard let start = entries.last(where: { $0.event == "start" && $0.id == id }),
-                let end = entries.last(where: { $0.event == "end" && $0.id == id })
-            else { continue }
-            events += [(start.time, 1), (end.time, -1)]
-        }
-        var running = 0
-        var most = 0
-        for event in events.sorted(by: { $0.time < $1.time }) {
-            running += event.change
-            most = max(most, running)
-        }
-        return most
-    }
-
     func ends(_ verdict: String) -> [Entry] { ends.filter { $0.verdict == verdict } }
 }
 

@@ -11,11 +11,12 @@ import Testing
         defer { ledger.remove() }
         let manager = try NotifySocket()
         var settings = Settings(url: database.url)
+        settings.database = ["call_deadline = \"1s\""]
         // Every call takes most of its deadline; the last in a line of 32 waits for longer than four of them.
         try await database.sql(
             """
             create function slow() returns trigger language plpgsql as $$
-            begin perform pg_sleep(0.25); return null; end $$
+            begin perform pg_sleep(0.5); return null; end $$
             """
         )
         let queues = (1...16).map { "work\($0)" }
@@ -36,9 +37,9 @@ import Testing
         try await eventually("it is fed a dozen times") { manager.lines().count { $0 == "WATCHDOG=1" } > 12 }
         #expect(!daemon.log.contains("loop does not turn"))
         for queue in queues { try await database.sql("drop trigger slow on pgmq.q_\(queue)") }
-        try await eventually("all is done") { ledger.ends.count == 200 * queues.count }
-        try await database.send("work1", [#"{"gated": 1}"#])
-        try await eventually("one runs") { ledger.starts.count == 200 * queues.count + 1 }
+        try await eventually("all is done") { ledger.ends.count >= 200 * queues.count }
+        let last = try await database.send("work1", [#"{"gated": 1}"#])
+        try await eventually("one runs") { ledger.starts.contains { $0.id == last[0] && $0.queue == "work1" } }
         daemon.signal(SIGTERM)
         // The end may take the grace, and the manager is told how long to wait for it.
         try await eventually("the service manager is told") {
@@ -57,8 +58,9 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let manager = try NotifySocket()
-        var settings = Settings(database, queue: "work", workers: 1, extra: [#"poll_interval = "1h""#])
-        settings.database.append("listen_url = \"\(proxy.url(database))\"")
+        let extra = [#"poll_interval = "1h""#]
+        var settings = Settings(database, queue: "work", workers: 1, visibilityTimeout: "10s", extra: extra)
+        settings.database = ["call_deadline = \"2s\"", "listen_url = \"\(proxy.url(database))\""]
         let daemon = try DaemonProcess(
             settings.text,
             program: "LedgerDaemon",

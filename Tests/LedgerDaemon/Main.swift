@@ -78,9 +78,9 @@ struct LedgerDaemon {
         if let first = order.gated, context.attempt >= first {
             while access(gate, F_OK) != 0 {
                 if order.stubborn == true {
-                    await Task.detached { try? await Task.sleep(for: .milliseconds(10)) }.value
+                    await Task.detached { try? await Task.sleep(for: .milliseconds(50)) }.value
                 } else {
-                    try await Task.sleep(for: .milliseconds(10))
+                    try await Task.sleep(for: .milliseconds(50))
                 }
             }
         }

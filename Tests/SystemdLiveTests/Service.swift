@@ -40,7 +40,7 @@ final class Service: Sendable {
             [Service]
             ExecStart=
             ExecStart=\(gate)\(folder)/\(program) run -c /etc/pgmqd/pgmqd.toml
-            WatchdogSec=2s
+            WatchdogSec=6s
             LimitCORE=0
             Environment=PGMQD_LEDGER=\(ledger)
             ReadWritePaths=\(ledger)
@@ -49,7 +49,7 @@ final class Service: Sendable {
         try write(dropIn, to: "\(folder)/units/pgmqd.service.d/live.conf")
         var settings = Settings(url: "${credential:database-url}")
         settings.daemon = isConfigured ? [] : ["worker = 8"]
-        for queue in queues { settings.add(queue: queue, handler: handler, workers: workers) }
+        for queue in queues { settings.add(queue: queue, handler: handler, workers: workers, visibilityTimeout: "30s") }
         try write(settings.text, to: machine.path("/etc/pgmqd/pgmqd.toml"))
         let url = URL(string: server.postgres.tcpURL ?? "")?.deletingLastPathComponent().appending(path: database.name)
         try write(url?.absoluteString ?? "", to: machine.path("/etc/pgmqd/secrets/database-url"))
@@ -87,6 +87,11 @@ final class Service: Sendable {
             let fields = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
             return fields?.compactMapValues { $0 as? String } ?? [:]
         }
+    }
+
+    /// Returns when the journal, which comes behind, has this.
+    func told(_ text: String) async throws {
+        try await eventually("the journal tells: \(text)") { try await log().contains(text) }
     }
 
     func log() async throws -> String {

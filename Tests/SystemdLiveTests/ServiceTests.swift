@@ -30,10 +30,9 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
             try await service.database.send("work", Array(repeating: #"{"block": 600}"#, count: threads))
             try await eventually("every thread is busy") { service.entries("start").count >= threads }
             try await service.database.sql("delete from pgmq.q_work")
-            try await eventually("it was restarted") { try await service.property("NRestarts") == "1" }
+            try await eventually("it was restarted") { try await service.property("NRestarts") != "0" }
             try await eventually("it is active again") { try await service.property("ActiveState") == "active" }
-            let log = try await service.log()
-            #expect(log.contains("Failed with result 'watchdog'"))
+            try await service.told("Failed with result 'watchdog'")
             try await service.database.send("work", ["{}"])
             try await eventually("it works again") { try await service.database.count("work") == 0 }
             #expect(service.entries("end").count == 1)
@@ -50,18 +49,17 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
             try await eventually("the loop is blocked") { service.entries("block").count == 1 }
             try await service.database.send("other", ["{}"])
             try await eventually("the other queue works") { service.entries("end other").count == 1 }
-            try await eventually("it was restarted") { try await service.property("NRestarts") == "1" }
-            let log = try await service.log()
-            #expect(log.contains("Failed with result 'watchdog'"))
-            #expect(log.contains("loop does not turn"))
-            #expect(log.contains("work renewal"))
+            try await eventually("it was restarted") { try await service.property("NRestarts") != "0" }
+            for text in ["Failed with result 'watchdog'", "loop does not turn", "work renewal"] {
+                try await service.told(text)
+            }
         }
     }
 
     @Test func `a handler of more than twice WatchdogSec does not trip the watchdog`() async throws {
         try await withService { service in
             try await service.start()
-            try await service.database.send("work", [#"{"sleep": 5}"#])
+            try await service.database.send("work", [#"{"sleep": 13}"#])
             try await eventually("the handler has ended") { service.entries("end").count == 1 }
             try await eventually("it is settled") { try await service.database.count("work") == 0 }
             #expect(try await service.property("NRestarts") == "0")
@@ -89,7 +87,7 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
             let pid = try await service.property("MainPID")
             try await service.machine.systemctl("kill", "--signal=SIGKILL", "--kill-whom=main", "pgmqd")
             // The counter first: right after the kill the unit may still be called active, and has no main process.
-            try await eventually("it was restarted") { try await service.property("NRestarts") == "1" }
+            try await eventually("it was restarted") { try await service.property("NRestarts") != "0" }
             try await eventually("it is active again") { try await service.property("ActiveState") == "active" }
             #expect(try await service.property("MainPID") != pid)
         }
@@ -101,14 +99,16 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
             #expect(try await service.property("ActiveState") == "failed")
             #expect(try await service.property("ExecMainStatus") == "78")
             #expect(try await service.property("NRestarts") == "0")
-            let log = try await service.log()
-            #expect(log.contains("/etc/pgmqd/pgmqd.toml:5"))
+            try await service.told("/etc/pgmqd/pgmqd.toml:5")
         }
     }
 
     @Test func `its journal has priorities and fields`() async throws {
         try await withService { service in
             try await service.start()
+            try await eventually("the journal tells that it is ready") {
+                try await service.journal().contains { $0["MESSAGE"]?.hasPrefix("ready") == true }
+            }
             let entries = try await service.journal()
             let ready = try #require(entries.first { $0["MESSAGE"]?.hasPrefix("ready") == true })
             #expect(ready["PRIORITY"] == "5")

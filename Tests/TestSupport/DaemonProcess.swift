@@ -66,7 +66,7 @@ public final class DaemonProcess: Sendable {
     }
 
     /// Waits for a text in the log.
-    public func logged(_ text: String, times: Int = 1, within limit: Duration = .seconds(120)) async throws {
+    public func logged(_ text: String, times: Int = 1, within limit: Duration = .seconds(300)) async throws {
         do {
             try await eventually("the log says \(text)", within: limit) {
                 self.log.components(separatedBy: text).count > times
@@ -84,7 +84,7 @@ public final class DaemonProcess: Sendable {
 
     /// Waits for the process's end.
     /// - Returns: the exit status; minus the signal's number where one ended it.
-    public func exit(within limit: Duration = .seconds(120)) async throws -> Int32 {
+    public func exit(within limit: Duration = .seconds(300)) async throws -> Int32 {
         do {
             try await eventually("the daemon ends", within: limit) { !self.isRunning }
         } catch {

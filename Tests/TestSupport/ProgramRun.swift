@@ -19,7 +19,7 @@ public struct ProgramRun: Sendable {
         program: String? = nil,
         environment: [String: String] = [:],
         input: String = "",
-        within limit: Duration = .seconds(120)
+        within limit: Duration = .seconds(300)
     ) async throws {
         let folder = try TestFolder()
         let child = try Child(

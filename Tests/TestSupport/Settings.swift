@@ -12,10 +12,31 @@ public struct Settings: Sendable {
         handler: String = "{ swift = \"ledger\" }",
         workers: Int = 8,
         visibilityTimeout: String = "2s",
+        callDeadline: String = "500ms",
         extra: [String] = []
     ) {
         self.init(url: database.url)
+        self.database = ["call_deadline = \"\(callDeadline)\""]
         add(queue: queue, handler: handler, workers: workers, visibilityTimeout: visibilityTimeout, extra: extra)
+    }
+
+    /// Where the test waits for no lease's end: on a busy machine none ends, and no call is given up.
+    public static func patient(
+        _ database: TestDatabase,
+        queue: String,
+        handler: String = "{ swift = \"ledger\" }",
+        workers: Int = 8,
+        extra: [String] = []
+    ) -> Settings {
+        Settings(
+            database,
+            queue: queue,
+            handler: handler,
+            workers: workers,
+            visibilityTimeout: "60s",
+            callDeadline: "15s",
+            extra: extra
+        )
     }
 
     public init(url: String) {

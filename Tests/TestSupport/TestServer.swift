@@ -35,7 +35,7 @@ public final class TestServer: Sendable {
             directory: folder,
             database: "template_pgmq",
             // In the data folder: a service manager that ends a service of the same user clears /dev/shm of its files.
-            settings: ["max_connections": "200", "dynamic_shared_memory_type": "mmap"].merging(settings) { $1 },
+            settings: ["max_connections": "400", "dynamic_shared_memory_type": "mmap"].merging(settings) { $1 },
             environment: environment,
             port: port
         )

@@ -52,7 +52,15 @@ final class Seeds: Sendable {
         let seeds = Seeds(count: count)
         await withDiscardingTaskGroup { group in
             for _ in 0..<2 {
-                group.addTask { seeds.work(fault, scenario, until: finding) }
+                // Threads of their own: on those of the pool every other test would wait for the last history.
+                group.addTask {
+                    await withCheckedContinuation { done in
+                        Thread.detachNewThread {
+                            seeds.work(fault, scenario, until: finding)
+                            done.resume()
+                        }
+                    }
+                }
             }
         }
         return seeds.failures.withLock { $0.sorted { $0.seed < $1.seed } }
