@@ -34,6 +34,14 @@ final class Seeds: Sendable {
         let violation: String
     }
 
+    /// Not those of the pool, where every other test would wait for the last history; and two for all simulations, which
+    /// in greater number wait for the runtime's locks.
+    private static let threads = {
+        let threads = OperationQueue()
+        threads.maxConcurrentOperationCount = 2
+        return threads
+    }()
+
     private let count: UInt64
     private let next = Atomic<UInt64>(0)
     private let failures = Mutex<[Failure]>([])
@@ -52,10 +60,9 @@ final class Seeds: Sendable {
         let seeds = Seeds(count: count)
         await withDiscardingTaskGroup { group in
             for _ in 0..<2 {
-                // Threads of their own: on those of the pool every other test would wait for the last history.
                 group.addTask {
                     await withCheckedContinuation { done in
-                        Thread.detachNewThread {
+                        threads.addOperation {
                             seeds.work(fault, scenario, until: finding)
                             done.resume()
                         }
