@@ -49,13 +49,13 @@ import Testing
         try await database.sql("create role \(role)")
         try await database.sql("grant usage on schema pgmq to \(role)")
         try await database.sql("grant insert on pgmq.q_work to \(role)")
-        let settings = Settings(
-            database,
-            queue: "work",
-            handler: "{ discard = true }",
-            extra: ["poll_interval = \"1h\""]
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let daemon = try DaemonProcess(
+            Settings(database, queue: "work", extra: ["poll_interval = \"1h\""]).text,
+            program: "LedgerDaemon",
+            environment: ledger.environment
         )
-        let daemon = try DaemonProcess(settings.text)
         try await daemon.ready()
         try await database.asleep()
         _ = try await database.connected { connection in
