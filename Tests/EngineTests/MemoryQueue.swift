@@ -13,6 +13,8 @@ final class MemoryQueue: Queue {
     /// What several daemons share.
     final class Store: Sendable {
         let state: Mutex<Shared>
+        /// One for each lease that was extended.
+        let renewals = AsyncStream.makeStream(of: Void.self)
 
         init(_ settings: QueueModel.Settings) {
             state = Mutex(Shared(model: QueueModel(settings)))
@@ -71,6 +73,7 @@ final class MemoryQueue: Queue {
     func renew(_ fences: [Fence]) async throws(QueueFailure) -> Renewals {
         let sent = Instant.now
         guard case .renewed(let results) = await ask(.renew(fences)) else { throw .busy("locked", smaller: false) }
+        for result in results where result == .renewed { store.renewals.continuation.yield() }
         return Renewals(results: results, sent: sent)
     }
 

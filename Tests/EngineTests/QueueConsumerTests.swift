@@ -75,7 +75,8 @@ import Testing
         // First runs overrun their deadline; second ones wait for the shutdown.
         let handler = Counter { message in
             begun.continuation.yield(message.attempt > 1)
-            try? await Task.sleep(for: .seconds(message.attempt > 1 ? 600 : 60))
+            // Ends with its cancellation, and by nothing else.
+            for await _ in AsyncStream<Never>.makeStream().stream {}
             return .failed("cancelled")
         }
         let consumer = Self.consumer(store, workers: 8, handlerTimeout: .milliseconds(300), handler)
@@ -100,9 +101,16 @@ import Testing
     @Test func `what runs longer than its lease is renewed`() async {
         let store = Self.store(timeout: .seconds(6))
         store.send(2)
+        // Each is renewed at a third of its lease: the fourth time is after its first end.
+        let renewed = Task { for await _ in store.renewals.stream.prefix(2 * 4) {} }
         let ended = AsyncStream.makeStream(of: Void.self)
         let handler = Counter { _ in
-            try? await Task.sleep(for: .seconds(9))
+            // Where it is not renewed it is cancelled, and run again.
+            await withTaskCancellationHandler {
+                await renewed.value
+            } onCancel: {
+                renewed.cancel()
+            }
             ended.continuation.yield()
             return .done
         }
