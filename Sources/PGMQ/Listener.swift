@@ -224,7 +224,7 @@ final class Listener: Sendable {
     private func lock(_ queue: QueueName, _ wanted: Bool) async throws(PostgresError) {
         guard let pool = pool.withLock({ $0 }) else { return }
         let function = wanted ? "pg_advisory_lock_shared" : "pg_advisory_unlock_shared"
-        let statement = Statement("select \(function)(\(QueueStatements.lockKey))", [.text(queue.folded)])
+        let statement = Statement("select \(function)(\(Doorbell.key("$1")))", [.text(queue.folded)])
         try await pool.use(waiting: settings.callDeadline) { connection async throws(PostgresError) in
             let (number, isHeld) = state.withLock { ($0.connection, $0.locked.contains(queue)) }
             if isHeld == wanted { return }

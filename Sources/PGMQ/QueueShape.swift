@@ -15,6 +15,7 @@ struct QueueShape: Sendable {
     let hasTimeIndex: Bool
     let archiveHasLastReadAt: Bool
     let hasJournal: Bool
+    /// Ours stands, and rings for who sleeps.
     let hasDoorbell: Bool
     /// PGMQ's own trigger stands, and can be heard.
     let hasNotify: Bool
@@ -43,7 +44,7 @@ struct QueueShape: Sendable {
                 exists(select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
                     join pg_namespace n on n.oid = p.pronamespace
                     where t.tgrelid = c.oid and n.nspname = 'pgmqd' and p.proname = 'doorbell'
-                    and t.tgenabled in ('O', 'A')),
+                    and t.tgenabled in ('O', 'A') and \(Doorbell.rings("$4"))),
                 exists(select from pg_trigger t where t.tgrelid = c.oid
                     and t.tgname = 'trigger_notify_queue_insert_listeners' and t.tgenabled in ('O', 'A')),
                 exists(select from pg_class k where k.relnamespace = c.relnamespace and k.relname = $3),
@@ -51,7 +52,7 @@ struct QueueShape: Sendable {
             from pg_class c join pg_namespace s on s.oid = c.relnamespace
             where s.nspname = 'pgmq' and c.relname = $1 and c.relkind in ('r', 'p')
             """,
-            [.text(queue.table), .text(queue.archive), .text(deadLetter?.table ?? "")]
+            [.text(queue.table), .text(queue.archive), .text(deadLetter?.table ?? ""), .text(queue.folded)]
         )
         let rows = try await connection.transaction([statement], limits: limits).rows[0]
         guard rows.count == 1 else { return nil }

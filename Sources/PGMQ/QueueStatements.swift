@@ -186,10 +186,6 @@ struct QueueStatements: Sendable {
             .timestamps(deliveries.map { ServerTime.microseconds($0.enqueuedAt) }),
         ]
     }
-
-    // MARK: - Sleeping
-
-    static let lockKey = "hashtextextended('pgmqd:' || $1, 0)"
 }
 
 /// Who we are, in the journal.

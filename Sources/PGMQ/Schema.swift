@@ -85,23 +85,23 @@ public struct Schema: Sendable {
         case hung
         /// It hung there already.
         case there
-        /// One of an earlier version, which rings as well, stays: the table is busy.
+        /// One of an earlier version, or restored from another server, stays: the table is busy.
         case outdated
     }
 
-    /// Hangs our doorbell on a queue's inserts, or hangs one of an earlier version anew. Needs the right to hang triggers
-    /// there.
+    /// Hangs our doorbell on a queue's inserts, or hangs anew one of an earlier version or another server. Needs the
+    /// right to hang triggers there.
     /// - Throws: where there is none yet, and the table is busy, too.
     public func hangDoorbell(on queue: QueueName) async throws(PostgresError) -> Hanging {
         let found = try await connection.run(
             [
                 Statement(
                     """
-                    select t.tgqual is not null from pg_trigger t join pg_class c on c.oid = t.tgrelid
+                    select \(Doorbell.asks("$2")) from pg_trigger t join pg_class c on c.oid = t.tgrelid
                     join pg_namespace n on n.oid = c.relnamespace
                     where n.nspname = 'pgmq' and c.relname = $1 and t.tgname = 'pgmqd_doorbell'
                     """,
-                    [.text(queue.table)]
+                    [.text(queue.table), .text(queue.folded)]
                 )
             ],
             deadline: Self.deadline

@@ -71,6 +71,30 @@ import Testing
         #expect(try await daemon.stop() == 0)
     }
 
+    /// Restored to a server that makes another key of the queue's name, it would never ring.
+    @Test func `where the doorbell asks for another lock than ours the queue is polled`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work", bell: false)
+        try await database.sql(
+            """
+            create trigger pgmqd_doorbell after insert on pgmq.q_work for each statement
+            when (not (pg_try_advisory_lock(1) and pg_advisory_unlock(1))) execute function pgmqd.doorbell('work')
+            """
+        )
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        let daemon = try DaemonProcess(
+            Settings(database, queue: "work", extra: ["poll_interval = \"1h\""]).text,
+            program: "LedgerDaemon",
+            environment: ledger.environment
+        )
+        try await daemon.ready()
+        try await database.polled()
+        try await database.send("work", ["{}"])
+        try await eventually("it is done") { try await database.count("work") == 0 }
+        #expect(try await daemon.stop() == 0)
+    }
+
     /// Somebody else has them on, and nobody has hung the doorbell.
     @Test(arguments: zip([PGMQRelease.v1_13_0, .v1_11_1], ["work", "my-queue"]))
     func `PGMQ's own notifications wake a sleeping daemon`(release: PGMQRelease, queue: String) async throws {
@@ -119,20 +143,7 @@ import Testing
             environment: ledger.environment
         )
         try await daemon.ready()
-        // Later than the looks that follow falling asleep: who trusts the trigger looks no more then.
-        let now = try #require(try await database.text("select clock_timestamp()::text"))
-        let isPolled = Statement(
-            """
-            select max(query_start) > $1::timestamptz + interval '8 s' from pg_stat_activity
-            where datname = current_database() and application_name = 'pgmqd work'
-            """,
-            [.text(now)]
-        )
-        try await database.connected { connection in
-            try await eventually("it is polled") {
-                try await connection.run([isPolled], deadline: .seconds(10))[0].bool(0, 0)
-            }
-        }
+        try await database.polled()
         try await database.send(queue, ["{}"])
         try await eventually("it is done") { try await database.count(queue) == 0 }
         #expect(try await daemon.stop() == 0)
@@ -217,6 +228,24 @@ import Testing
 }
 
 extension TestDatabase {
+    /// Returns when the daemon has asked later than by the looks that follow falling asleep: who trusts a trigger looks
+    /// no more then.
+    fileprivate func polled() async throws {
+        let now = try #require(try await text("select clock_timestamp()::text"))
+        let question = Statement(
+            """
+            select max(query_start) > $1::timestamptz + interval '8 s' from pg_stat_activity
+            where datname = current_database() and application_name = 'pgmqd work'
+            """,
+            [.text(now)]
+        )
+        try await connected { connection in
+            try await eventually("the queue is polled") {
+                try await connection.run([question], deadline: .seconds(10))[0].bool(0, 0)
+            }
+        }
+    }
+
     /// Returns when the daemon has asked nothing for longer than between any two of the looks that follow falling
     /// asleep: only a bell or the timer of a due message wakes it soon.
     fileprivate func asleep() async throws {

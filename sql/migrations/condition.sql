@@ -1,14 +1,14 @@
 -- The trigger asks in its condition whether somebody sleeps: while nobody does, which is the most of a busy queue's
--- life, a send pays for no call of a function. The name stands there, and not the key made of it, which another server
--- that the trigger is restored to may make differently. The function asks once more: it may hang bare, from before.
+-- life, a send pays for no call of a function. The lock's key stands there as a number, for a condition is read and
+-- planned anew with every send. Another server that the queue is restored to might make another key of the name: who
+-- would sleep looks for its own key first. The function asks once more: it may hang bare, from before.
 create function pgmqd.hang_doorbell(queue text) returns void language plpgsql as $$
 begin
     execute pg_catalog.format(
         'create or replace trigger pgmqd_doorbell after insert on pgmq.%I for each statement '
-            'when (not (pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(%L, 0)) '
-            'and pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended(%2$L, 0)))) '
+            'when (not (pg_catalog.pg_try_advisory_lock(%L::bigint) and pg_catalog.pg_advisory_unlock(%2$L::bigint))) '
             'execute function pgmqd.doorbell(%L)',
-        'q_' || queue, 'pgmqd:' || queue, queue
+        'q_' || queue, pg_catalog.hashtextextended('pgmqd:' || queue, 0), queue
     );
 end
 $$;

@@ -34,7 +34,7 @@ public struct Migration: Sendable {
             case .hung: lines.append("queue \(name): doorbell hung")
             case .there: break
             case .outdated:
-                lines.append("queue \(name) is busy: its doorbell stays that of an earlier version; run migrate again")
+                lines.append("queue \(name) is busy: its doorbell stays as it is; run migrate again")
             }
             for statement in try await schema.missingIndexes(of: name) {
                 lines.append("queue \(name) needs an index, to be made by hand: \(statement)")
