@@ -57,15 +57,18 @@ public struct ServiceManager: Sendable {
         return failure == 0
     }
 
-    public func ready(status: String? = nil) {
+    @discardableResult
+    public func ready(status: String? = nil) -> Bool {
         notify([.ready] + (status.map { [.status($0)] } ?? []))
     }
 
-    public func status(_ text: String) {
+    @discardableResult
+    public func status(_ text: String) -> Bool {
         notify([.status(text)])
     }
 
-    public func stopping(status: String? = nil) {
+    @discardableResult
+    public func stopping(status: String? = nil) -> Bool {
         notify([.stopping] + (status.map { [.status($0)] } ?? []))
     }
 

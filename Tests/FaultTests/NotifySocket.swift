@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Glibc
 import Synchronization
@@ -8,24 +9,29 @@ final class NotifySocket: Sendable {
     let path: String
     private let descriptor: Int32
     private let seen = Mutex<[String]>([])
+    private let source: Mutex<any DispatchSourceRead>
 
-    init() throws {
+    /// - Parameter listens: false for one whose queue fills up until ``listen()``, and is full already.
+    init(listens: Bool = true) throws {
         path = FileManager.default.temporaryDirectory.path + "/pgmqd-notify-\(UUID().uuidString.prefix(8))"
         let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         descriptor = socket(AF_UNIX, type, 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
-        let bound = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
+        // At once, and not when the test looks: the kernel's queue holds eleven, and a daemon waits for nobody.
+        let queue = DispatchQueue(label: "notify")
+        source = Mutex(DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue))
+        guard Self.withAddress(path, { bind(descriptor, $0, $1) }) == 0 else {
+            throw NeverHappened(description: "\(path) cannot be bound")
         }
-        guard bound == 0 else { throw NeverHappened(description: "\(path) cannot be bound") }
+        source.withLock { source in
+            source.setEventHandler { [weak self] in self?.read() }
+            source.setCancelHandler { [descriptor] in close(descriptor) }
+        }
+        if listens { listen() } else { fill() }
     }
 
     deinit {
-        close(descriptor)
+        listen()
+        source.withLock { $0.cancel() }
         unlink(path)
     }
 
@@ -34,16 +40,46 @@ final class NotifySocket: Sendable {
 
     /// All lines so far.
     func lines() -> [String] {
-        seen.withLock { seen in
-            var bytes = [UInt8](repeating: 0, count: 8192)
-            while true {
-                let count = recv(descriptor, &bytes, bytes.count, 0)
-                guard count >= 0 else { return seen }
-                seen += String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n").map(String.init)
-            }
-        }
+        seen.withLock { $0 }
     }
 
     /// The status lines, the latest last.
     var statuses: [String] { lines().filter { $0.hasPrefix("STATUS=") } }
+
+    func listen() {
+        source.withLock { $0.activate() }
+    }
+
+    /// Until there is room for nothing more: neither in what a sender may have under way, nor in the queue.
+    private func fill() {
+        let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        var sent = 0
+        repeat {
+            let sender = socket(AF_UNIX, type, 0)
+            defer { close(sender) }
+            sent = 0
+            while Self.withAddress(path, { sendto(sender, "X", 1, 0, $0, $1) }) == 1 { sent += 1 }
+        } while sent > 0
+    }
+
+    private func read() {
+        var bytes = [UInt8](repeating: 0, count: 8192)
+        while true {
+            let count = recv(descriptor, &bytes, bytes.count, 0)
+            guard count >= 0 else { return }
+            let lines = String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n").map(String.init)
+            seen.withLock { $0 += lines }
+        }
+    }
+
+    private static func withAddress<R>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
 }

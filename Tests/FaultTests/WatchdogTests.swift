@@ -11,12 +11,12 @@ import Testing
         defer { ledger.remove() }
         let manager = try NotifySocket()
         var settings = Settings(url: database.url)
-        settings.database = ["call_deadline = \"1s\""]
+        settings.database = ["call_deadline = \"2s\""]
         // Every call takes most of its deadline; the last in a line of 32 waits for longer than four of them.
         try await database.sql(
             """
             create function slow() returns trigger language plpgsql as $$
-            begin perform pg_sleep(0.5); return null; end $$
+            begin perform pg_sleep(0.8); return null; end $$
             """
         )
         let queues = (1...16).map { "work\($0)" }
@@ -48,6 +48,27 @@ import Testing
         }
         ledger.openGate()
         #expect(try await daemon.exit() == 0)
+    }
+
+    /// Else a unit that works would be killed for not being ready in time.
+    @Test func `what the service manager had no room for is told again`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let manager = try NotifySocket(listens: false)
+        let daemon = try DaemonProcess(
+            Settings.patient(database, queue: "work", handler: "{ discard = true }").text,
+            environment: manager.environment
+        )
+        try await daemon.ready()
+        manager.listen()
+        try await eventually("the service manager is told") {
+            let lines = manager.lines()
+            return lines.contains("READY=1") && lines.contains { $0.hasPrefix("STATUS=Processing") }
+        }
+        #expect(try await daemon.stop() == 0)
+        try await eventually("and once only") { manager.lines().contains("STOPPING=1") }
+        #expect(manager.lines().count { $0 == "READY=1" } == 1)
+        #expect(manager.lines().count { $0 == "STOPPING=1" } == 1)
     }
 
     @Test func `a LISTEN connection that cannot be had holds up no queue`() async throws {

@@ -11,6 +11,9 @@ final class Reporter: Service {
         var isReady = false
         var stopDeadline: Instant?
         var stuck: Set<String> = []
+        /// What the service manager has. A datagram that finds its queue full is lost, and sent again at the next turn.
+        var toldReady = false
+        var toldStopping = false
         var lastStatus = ""
     }
 
@@ -51,10 +54,17 @@ final class Reporter: Service {
             let asked = Instant.now
             for consumer in consumers { consumer.requestTurn() }
             // The first turns make it ready; later ones are waited for no longer than the watchdog allows.
-            try? await Task.sleep(for: state.withLock { $0.isReady } ? interval : .milliseconds(5))
+            try? await Task.sleep(for: pause(interval))
             let stuck = self.stuck(since: asked, interval: interval)
             tell(stuck)
         }
+    }
+
+    private func pause(_ interval: Duration) -> Duration {
+        let (isReady, toldReady) = state.withLock { ($0.isReady, $0.toldReady) }
+        if !isReady { return .milliseconds(5) }
+        // A unit is not active before, and is killed if it takes too long.
+        return manager.isPresent && !toldReady ? min(interval, .milliseconds(200)) : interval
     }
 
     private func tell(_ stuck: Set<String>) {
@@ -66,17 +76,10 @@ final class Reporter: Service {
             if state.isReady { state.stuck = stuck }
             return (ready, fresh, recovered)
         }
-        let status = statusLine()
-        if news.ready {
-            manager.ready(status: status)
-            logger.notice("ready", metadata: ["status": "\(status)"])
-        }
         guard state.withLock({ $0.isReady }) else { return }
-        let changed = state.withLock { state in
-            defer { state.lastStatus = status }
-            return state.lastStatus != status
-        }
-        if changed { manager.status(status) }
+        let status = statusLine()
+        tellManager(status)
+        if news.ready { logger.notice("ready", metadata: ["status": "\(status)"]) }
         for loop in news.fresh {
             logger.critical("loop does not turn; the watchdog is not fed", metadata: ["loop": "\(loop)"])
         }
@@ -85,6 +88,22 @@ final class Reporter: Service {
         if let deadline = state.withLock({ $0.stopDeadline }), deadline > .now {
             manager.extendTimeout(.seconds(15))
         }
+    }
+
+    /// What the service manager does not have yet.
+    private func tellManager(_ status: String) {
+        let known = state.withLock { $0 }
+        var sent = false
+        if known.stopDeadline != nil, !known.toldStopping {
+            sent = manager.stopping(status: status)
+            if sent { state.withLock { $0.toldStopping = true } }
+        } else if known.stopDeadline == nil, !known.toldReady {
+            sent = manager.ready(status: status)
+            if sent { state.withLock { $0.toldReady = true } }
+        } else if known.lastStatus != status {
+            sent = manager.status(status)
+        }
+        if sent { state.withLock { $0.lastStatus = status } }
     }
 
     /// The loops that have not turned. A call to the database may take its deadline; who waits in line for one of the
@@ -116,7 +135,8 @@ final class Reporter: Service {
     func stopping(grace: Duration) {
         let allowance = consumers.map(\.flushAllowance).max() ?? .zero
         state.withLock { $0.stopDeadline = .now + grace + allowance }
-        manager.stopping(status: "Stopping; running handlers have \(grace)")
+        let isTold = manager.stopping(status: "Stopping; running handlers have \(grace)")
+        state.withLock { $0.toldStopping = isTold }
         logger.notice("stopping", metadata: ["grace": "\(grace)"])
     }
 
