@@ -50,7 +50,7 @@ public struct Floor: Sendable {
 
     /// The claim to make now.
     ///
-    /// - Parameter mayRide: it would ride behind a settlement; then it is never a sweep.
+    /// - Parameter riding: it would ride behind a settlement; then it is never a sweep.
     package func claim(limit: Int, now: Instant, riding: Bool) -> Claim {
         guard let value else { return Claim(limit: limit, reach: isTooDeep ? .recent : .all, floor: nil) }
         if !riding, let sweep = dueSweep(now: now) { return below(sweep.depth, limit: limit) }

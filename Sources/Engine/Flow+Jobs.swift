@@ -17,13 +17,9 @@ extension Flow {
         if isHalted { return nil }
         if let job = repeatedSettlement(now: now) { return job }
         let gathers = gathers(now: now)
-        if !done.isEmpty, !gathers {
-            return .exchange(Exchange(settlements: batch(from: \.done), claim: claim(riding: true, now: now)))
-        }
-        let losses = lossesToClose(now: now)
-        if !others.isEmpty || !losses.isEmpty {
-            return .exchange(Exchange(settlements: batch(from: \.others), lost: losses))
-        }
+        if passedOver >= Self.mostPassedOver, let job = settleOthers(now: now) { return job }
+        if !done.isEmpty, !gathers { return settleDone(now: now) }
+        if let job = settleOthers(now: now) { return job }
         if let job = phantoms(now: now) { return job }
         if let job = suspectToBegin(now: now) { return job }
         if gathers {
@@ -35,6 +31,21 @@ extension Flow {
         guard mayClaim(now: now) else { return nil }
         return lookForWork(now: now)
     }
+
+    private mutating func settleDone(now: Instant) -> Job {
+        if !others.isEmpty || !lost.isEmpty { passedOver += 1 }
+        return .exchange(Exchange(settlements: batch(from: \.done), claim: claim(riding: true, now: now)))
+    }
+
+    private mutating func settleOthers(now: Instant) -> Job? {
+        let losses = lossesToClose(now: now)
+        guard !others.isEmpty || !losses.isEmpty else { return nil }
+        passedOver = 0
+        return .exchange(Exchange(settlements: batch(from: \.others), lost: losses))
+    }
+
+    /// In a flood there is always something done to settle, and the leases of the others end meanwhile.
+    private static let mostPassedOver = 4
 
     /// In a flood a transaction waits until it is worth its price: a full batch of outcomes to write, and as many
     /// places to claim for. Only while the workers have enough to go on with, and never for long.
@@ -88,6 +99,8 @@ extension Flow {
         mode == .running && !isPaused(now: now) && !caution.isActive && !closingPhantoms && freePlaces > 0
             && (held == 0 || bytesLeft >= bytesEach)
             && !largestWaits && !hasPhantoms && (closePhantomsAt.map { now < $0 } ?? true)
+            // An open row of what was lost would be taken for a crash.
+            && lost.isEmpty && losing == 0
             // A settlement whose transaction failed goes before any claim, once.
             && firstRepeats == 0 && (!isFull || mayProbeRoom)
     }

@@ -42,6 +42,8 @@ public struct Flow: Sendable {
     // Settling.
     var done: Deque<Settlement> = []
     var others: Deque<Settlement> = []
+    /// How many exchanges went before these since they were last their turn.
+    var passedOver = 0
     var lost: [Delivery] = []
     /// Of these, how many are being closed, and when to try again what could not be.
     var losing = 0
@@ -56,10 +58,10 @@ public struct Flow: Sendable {
     var settling = 0
     /// The settlements of every exchange under way.
     var inFlight: [[Settlement]] = []
-    /// Since when outcomes wait for more of them.
-    var gatheringSince: Instant?
     /// Of these, what a new lease of the message has taken over.
     var passedOn: Set<Fence> = []
+    /// Since when outcomes wait for more of them.
+    var gatheringSince: Instant?
     /// For the log, taken by the shell.
     var losses: [Int64] = []
     var burials: [Burial] = []

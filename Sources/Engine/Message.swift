@@ -46,6 +46,7 @@ public struct Message: Sendable {
         self.headers = headers
         self.attempt = attempt
     }
+
     package func with(_ content: Content) -> Message {
         Message(
             queue: queue,

@@ -195,4 +195,22 @@ import Testing
         // The handler does not heed it yet.
         #expect(flow.nextAlarm().map { $0 > at(100) } == true)
     }
+
+    /// Claimed again it would meet its own open row, and count a crash.
+    @Test func nothingIsClaimedBeforeWhatWasLostIsClosed() {
+        var flow = Flow(policy())
+        let lost = lease(1, readCount: 2)
+        flow.receive([lost], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        #expect(flow.tick(now: at(30_001)) == [0])
+        let closing = flow.nextJob(now: at(30_001))
+        #expect(closing == .settle(lost: [lost.delivery]))
+        #expect(flow.nextJob(now: at(30_001)) == nil)
+        flow.fail(closing, .busy("locked", smaller: false), now: 30_002)
+        #expect(flow.nextJob(now: at(30_100)) == nil)
+        let again = flow.nextJob(now: at(32_500))
+        #expect(again == .settle(lost: [lost.delivery]))
+        flow.answer(again, now: 32_501)
+        #expect(flow.nextJob(now: at(35_000))?.claim != nil)
+    }
 }

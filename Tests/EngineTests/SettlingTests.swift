@@ -29,6 +29,20 @@ import Testing
         #expect(flow.nextJob(now: at(1)) == nil)
     }
 
+    /// In a flood there is always something done; the leases of the others would end meanwhile.
+    @Test func othersAreNotPassedOverForEver() {
+        var flow = Flow(policy(workers: 8))
+        flow.receive((0..<8).map { lease(Int64($0)) }, now: 0)
+        for worker in 0..<8 { _ = flow.begin(worker, now: 0) }
+        flow.quiet()
+        flow.end(0, .snooze(.seconds(1)), now: 1)
+        let settled = (1..<8).map { worker in
+            flow.end(worker, .done, now: 1)
+            return flow.nextJob(now: at(1))?.settlements.map(\.fence.messageID)
+        }
+        #expect(settled == [[1], [2], [3], [4], [0], [5, 6], [7]])
+    }
+
     @Test func aBatchHasAnEnd() {
         var (flow, _) = Self.done(500)
         flow.receive([], now: 1)
