@@ -12,8 +12,12 @@ enum Doorbell {
         "(t.tgqual is not null and strpos(pg_get_triggerdef(t.oid), \(key(parameter))::text) > 0)"
     }
 
-    /// Whether the trigger `t`, being ours, rings for who sleeps: that of an earlier version asks in its function alone.
-    static func rings(_ parameter: String) -> String {
-        "(t.tgqual is null or \(asks(parameter)))"
+    /// Whether ours hangs on the table and rings for who sleeps: that of an earlier version asks in its function alone.
+    static func rings(on table: String, queue parameter: String) -> String {
+        """
+        exists(select from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_namespace n on n.oid = p.pronamespace
+            where t.tgrelid = \(table) and n.nspname = 'pgmqd' and p.proname = 'doorbell'
+            and t.tgenabled in ('O', 'A') and (t.tgqual is null or \(asks(parameter))))
+        """
     }
 }

@@ -73,8 +73,7 @@ public struct Inspection: Sendable {
             """
             select count(*) filter (where vt <= clock_timestamp()), count(*),
                 extract(epoch from clock_timestamp() - min(vt) filter (where vt <= clock_timestamp()))::float8,
-                exists(select from pg_trigger t where tgrelid = ('pgmq.' || quote_ident($1))::regclass
-                    and tgname = 'pgmqd_doorbell' and \(Doorbell.rings("$2")))
+                \(Doorbell.rings(on: "('pgmq.' || quote_ident($1))::regclass", queue: "$2"))
             from pgmq.\(table)
             """,
             [.text(name.table), .text(name.folded)]

@@ -134,7 +134,7 @@ public final class PGMQQueue: Engine.Queue {
 
     public func fallAsleep() async throws(QueueFailure) -> Bool {
         let shape = try await onWork { _, statements async throws(QueueFailure) in statements.shape }
-        guard database.listener.isHeard, shape.hasDoorbell || shape.hasNotify else { return false }
+        guard database.listener.isHeard, shape.canRing else { return false }
         if shape.hasDoorbell {
             try await Self.call { () async throws(PostgresError) in
                 try await self.database.listener.fallAsleep(self.name)
@@ -211,8 +211,13 @@ public final class PGMQQueue: Engine.Queue {
             throw .refused(Problem.missing(queue: name))
         }
         let statements = QueueStatements(queue: name, shape: shape, identity: database.identity, options: options)
+        let gainsBell = state.withLock { state in
+            defer { state.statements = statements }
+            return state.statements.map { !$0.shape.canRing } ?? false && shape.canRing
+        }
+        // Hung while it was polled: from now on it may sleep.
+        if gainsBell { onWake.withLock { $0 }(.listening(database.listener.isHeard)) }
         state.withLock { state in
-            state.statements = statements
             state.epoch = epoch
             state.readAt = .now
             state.isProven = false

@@ -19,7 +19,9 @@ struct QueueShape: Sendable {
     let hasDoorbell: Bool
     /// PGMQ's own trigger stands, and can be heard.
     let hasNotify: Bool
-    /// It stands, and writes to its throttle table with the rights of who sends, heard or not.
+    /// Somebody wakes who sleeps.
+    var canRing: Bool { hasDoorbell || hasNotify }
+    /// PGMQ's trigger stands, and writes to its throttle table with the rights of who sends, heard or not.
     let throttlesSenders: Bool
 
     static func load(
@@ -41,10 +43,7 @@ struct QueueShape: Sendable {
                 exists(select from pg_attribute a join pg_class k on a.attrelid = k.oid
                     where k.relnamespace = c.relnamespace and k.relname = $2 and a.attname = 'last_read_at'),
                 to_regclass('pgmqd.journal') is not null and to_regproc('pgmqd.deliver') is not null,
-                exists(select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-                    join pg_namespace n on n.oid = p.pronamespace
-                    where t.tgrelid = c.oid and n.nspname = 'pgmqd' and p.proname = 'doorbell'
-                    and t.tgenabled in ('O', 'A') and \(Doorbell.rings("$4"))),
+                \(Doorbell.rings(on: "c.oid", queue: "$4")),
                 exists(select from pg_trigger t where t.tgrelid = c.oid
                     and t.tgname = 'trigger_notify_queue_insert_listeners' and t.tgenabled in ('O', 'A')),
                 exists(select from pg_class k where k.relnamespace = c.relnamespace and k.relname = $3),

@@ -6,9 +6,9 @@ struct Queues: AsyncParsableCommand {
         abstract: "List the queues of the database, and what waits in them.",
         discussion: """
             OLDEST is the age in seconds of the oldest message that could be claimed now. BELL says whether our doorbell \
-            hangs there: without it, and without PGMQ's own notifications, the daemon polls. A queue that cannot be read \
-            (it is locked, too large to be counted soon, or not permitted) has the reason in its row, and the exit code \
-            is 1.
+            hangs there and rings: without it, and without PGMQ's own notifications, the daemon polls. A queue that \
+            cannot be read (it is locked, too large to be counted soon, or not permitted) has the reason in its row, and \
+            the exit code is 1.
             """
     )
 
