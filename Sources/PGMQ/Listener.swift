@@ -192,7 +192,8 @@ final class Listener: Sendable {
         let notify = Statement("select pg_notify($1, $2)", [.text(probeChannel), .text(nonce)])
         // Not raced: the echo may be quicker than the reply, and a call that is cancelled costs its connection.
         do throws(PostgresError) {
-            try await prober.use { connection async throws(PostgresError) in
+            // All queues renew their leases on the same one. Who waits for long there has proven nothing, and turns.
+            try await prober.use(waiting: settings.callDeadline) { connection async throws(PostgresError) in
                 _ = try await connection.transaction([notify], limits: Limits(deadline: settings.callDeadline))
             }
         } catch {
