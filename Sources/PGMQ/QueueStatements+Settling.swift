@@ -16,9 +16,10 @@ extension QueueStatements {
             case .retry, .snooze, .released, .condemned: delayed.append(settlement)
             }
         }
-        // Rows are locked in the order of the parameters, the join being a loop over them, or in that of their places.
+        // Rows are locked in the order of the parameters, whichever side of the join they come from.
         var statements: [SettlingStatement] = []
         if !placed.isEmpty {
+            placed.sort { $0.place?.raw ?? 0 < $1.place?.raw ?? 0 }
             statements.append(.init(settlements: placed, statement: settleDone(placed, byPlace: true)))
         }
         if !done.isEmpty {
@@ -216,7 +217,6 @@ extension Settlement {
 }
 
 extension Outcome {
-
     var delay: Duration {
         switch self {
         case .done, .deadLetter: .zero
