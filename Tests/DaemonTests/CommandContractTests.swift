@@ -37,18 +37,18 @@ import Testing
         Case(
             order: "sleep 600",
             attempts: [1, 2],
-            reason: "timed out after 6.0 seconds: terminated by pgmqd: killed by"
+            reason: "timed out after 15.0 seconds: terminated by pgmqd: killed by"
         ),
         Case(
             order: "trap : TERM; while :; do sleep 600; done",
             attempts: [1, 2],
-            reason: "timed out after 6.0 seconds: terminated by pgmqd: killed by SIGKILL"
+            reason: "timed out after 15.0 seconds: terminated by pgmqd: killed by SIGKILL"
         ),
         // Told to end, it says that all is well: nobody can know.
         Case(
             order: "trap exit TERM; sleep 600 & wait",
             attempts: [1, 2],
-            reason: "timed out after 6.0 seconds: terminated by pgmqd: exit status"
+            reason: "timed out after 15.0 seconds: terminated by pgmqd: exit status"
         ),
     ]
 
@@ -60,8 +60,8 @@ import Testing
         let settings = Settings.patient(
             database,
             queue: "work",
-            handler: "{ command = ['\(program)', '\(folder.path)'], snooze = '10ms', termination_grace = '4s' }",
-            extra: ["handler_timeout = '6s'", "max_attempts = 2", "backoff = { first = '10ms', max = '10ms' }"]
+            handler: "{ command = ['\(program)', '\(folder.path)'], snooze = '10ms', termination_grace = '8s' }",
+            extra: ["handler_timeout = '15s'", "max_attempts = 2", "backoff = { first = '10ms', max = '10ms' }"]
         )
         let ids = try await database.send("work", Self.cases.map { "\"\($0.order)\"" })
         let daemon = try DaemonProcess(settings.text)

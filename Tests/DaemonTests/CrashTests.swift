@@ -34,7 +34,7 @@ import Testing
         bodies.insert(#"{"sleep": 0.1, "abort": true}"#, at: 3)
         let ids = try await database.send("work", bodies)
         let poison = ids[3]
-        let settings = Settings(database, queue: "work", visibilityTimeout: "5s", callDeadline: "1500ms")
+        let settings = Settings(database, queue: "work", visibilityTimeout: "8s", callDeadline: "2s")
         let ends = try await supervise(settings, ledger) {
             try await database.count("work") == 0
         }
@@ -70,9 +70,9 @@ import Testing
             }
         }
         defer { sender.cancel() }
-        _ = try await supervise(Settings(database, queue: "work"), ledger) {
-            try await database.count("work_dlq") == 1
-        }
+        let settings = Settings(database, queue: "work", visibilityTimeout: "8s", callDeadline: "2s")
+        let letters = "select count(*) from pgmq.q_work_dlq where headers->'x-pgmqd'->>'msg_id' = '\(poison)'"
+        _ = try await supervise(settings, ledger) { try await database.int(letters) == 1 }
         let history = ledger.history()
         let last = try #require(history.last { $0.id == poison })
         #expect(last.readCount >= 4)

@@ -11,10 +11,10 @@ import Testing
         // Two that would take it, and many messages, so that it is a batch that is renewed.
         let daemons = try await Workers.start(
             2,
-            Settings(database, queue: "work", workers: 8, visibilityTimeout: "6s", callDeadline: "1800ms"),
+            Settings(database, queue: "work", workers: 8, visibilityTimeout: "12s", callDeadline: "3500ms"),
             ledger
         )
-        let ids = try await database.send("work", Array(repeating: #"{"sleep": 18}"#, count: 12))
+        let ids = try await database.send("work", Array(repeating: #"{"sleep": 36}"#, count: 12))
         try await database.emptied("work")
         #expect(try await Workers.stop(daemons) == [0, 0])
         let history = ledger.history()
@@ -30,10 +30,10 @@ import Testing
         defer { ledger.remove() }
         let daemons = try await Workers.start(
             2,
-            Settings(database, queue: "work", workers: 1, visibilityTimeout: "6s", callDeadline: "1800ms"),
+            Settings(database, queue: "work", workers: 1, visibilityTimeout: "12s", callDeadline: "3500ms"),
             ledger
         )
-        try await database.send("work", [#"{"block": 9}"#])
+        try await database.send("work", [#"{"block": 18}"#])
         try await database.emptied("work")
         #expect(try await Workers.stop(daemons) == [0, 0])
         #expect(ledger.history().map(\.readCount) == [1])

@@ -102,7 +102,7 @@ import Testing
         try await database.createQueue("work")
         let ledger = Ledger()
         defer { ledger.remove() }
-        var settings = Settings(database, queue: "work")
+        var settings = Settings(database, queue: "work", visibilityTimeout: "10m", callDeadline: "15s")
         settings.daemon.append("shutdown_grace = \"1s\"")
         let daemon = try await Workers.start(settings, ledger)
         try await database.send("work", [#"{"sleep": 600, "stubborn": true}"#])

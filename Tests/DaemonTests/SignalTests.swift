@@ -13,8 +13,8 @@ import Testing
             Settings(
                 database,
                 queue: "work",
-                visibilityTimeout: "6s",
-                callDeadline: "1500ms",
+                visibilityTimeout: "12s",
+                callDeadline: "3s",
                 extra: ["poll_interval = \"100ms\""]
             ),
             ledger
@@ -30,7 +30,7 @@ import Testing
         let lease = "select extract(epoch from max(vt)) * 1000 from pgmq.q_work where read_ct > 0"
         let first = try await database.int("select (\(lease))::bigint")
         try await eventually("what runs is held for longer than one lease") {
-            try await database.int("select (\(lease))::bigint") > first + 6000
+            try await database.int("select (\(lease))::bigint") > first + 12_000
         }
         ledger.openGate()
         try await eventually("what runs has ended and is settled") {

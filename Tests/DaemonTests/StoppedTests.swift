@@ -53,7 +53,7 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let daemon = try await Workers.start(
-            Settings(database, queue: "work", visibilityTimeout: "5s", callDeadline: "1500ms"),
+            Settings(database, queue: "work", visibilityTimeout: "10s", callDeadline: "3s"),
             ledger
         )
         let id = try await database.send("work", [#"{"sleep": 600}"#])[0]
@@ -78,7 +78,7 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let daemon = try await Workers.start(
-            Settings(database, queue: "work", visibilityTimeout: "5s", callDeadline: "1500ms"),
+            Settings(database, queue: "work", visibilityTimeout: "10s", callDeadline: "3s"),
             ledger
         )
         try await database.send("work", [#"{"gated": 1, "stubborn": true}"#])
@@ -101,7 +101,7 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let daemon = try await Workers.start(
-            Settings(database, queue: "work", visibilityTimeout: "5s", callDeadline: "1500ms"),
+            Settings(database, queue: "work", visibilityTimeout: "10s", callDeadline: "3s"),
             ledger
         )
         let row = try await database.connected { locker in
@@ -115,6 +115,8 @@ import Testing
             try await run("select from pgmq.q_work for update")
             ledger.openGate()
             try await eventually("the handler has ended") { ledger.ends.count == 1 }
+            // Its lease lasted: it is the fence that is tried.
+            #expect(ledger.ends.map(\.verdict) != ["cancelled"])
             try await stopBetweenStatements(daemon, database)
             try await run("rollback")
             return try await overtake(daemon, database)

@@ -99,7 +99,7 @@ import Testing
     }
 
     @Test func `what runs longer than its lease is renewed`() async {
-        let store = Self.store(timeout: .seconds(6))
+        let store = Self.store(timeout: .seconds(12))
         store.send(2)
         // Each is renewed at a third of its lease: the fourth time is after its first end.
         let renewed = Task { for await _ in store.renewals.stream.prefix(2 * 4) {} }
@@ -114,7 +114,7 @@ import Testing
             ended.continuation.yield()
             return .done
         }
-        let consumers = (0..<2).map { Self.consumer(store, daemon: $0, timeout: .seconds(6), handler) }
+        let consumers = (0..<2).map { Self.consumer(store, daemon: $0, timeout: .seconds(12), handler) }
         await withTaskGroup(of: Void.self) { group in
             for consumer in consumers { group.addTask { await consumer.run() } }
             var count = 0

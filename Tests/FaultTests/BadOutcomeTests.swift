@@ -97,11 +97,10 @@ import Testing
         try await database.sql("select pgmq.send('work', '{}', 'null'::jsonb)")
         try await database.send("work", Array(repeating: "{}", count: 247))
         let daemon = try DaemonProcess(
-            Settings(
+            Settings.patient(
                 database,
                 queue: "work",
-                handler: "{ command = [\"/bin/sh\", \"-c\", '''\(script)'''] }",
-                visibilityTimeout: "20s"
+                handler: "{ command = [\"/bin/sh\", \"-c\", '''\(script)'''] }"
             ).text
         )
         try await eventually("all are settled") { try await database.count("work") == 0 }

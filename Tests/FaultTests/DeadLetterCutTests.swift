@@ -30,7 +30,7 @@ import Testing
             if isFirst { cuts.withLock { $0 += 1 } }
             return isFirst ? cut : .pass
         }
-        var settings = Settings(database, queue: "work", visibilityTimeout: "5s")
+        var settings = Settings(database, queue: "work", visibilityTimeout: "30s")
         settings.url = proxy.url(database)
         let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
         try await daemon.ready()
@@ -67,7 +67,7 @@ import Testing
             cuts.withLock { $0 += 1 }
             return [.cutBefore, .cutBeforeSync, .swallowReply(rowsAtLeast: 0)].randomElement() ?? .pass
         }
-        var settings = Settings(database, queue: "work", visibilityTimeout: "5s", extra: ["max_attempts = 1"])
+        var settings = Settings(database, queue: "work", visibilityTimeout: "30s", extra: ["max_attempts = 1"])
         settings.url = proxy.url(database)
         let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
         try await daemon.ready()

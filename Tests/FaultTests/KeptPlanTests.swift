@@ -43,7 +43,7 @@ import Testing
         let server = try await TestServer.common()
         let database = try await server.database()
         let bouncer = try await PgBouncer(before: server)
-        let connection = try await Connection.open(url: bouncer.url(database), deadline: .seconds(10))
+        let connection = try await Connection.open(url: bouncer.url(database), deadline: .seconds(60))
         let kept = Statement("select 1", keepsPlan: true)
         for _ in 0..<3 {
             _ = try await connection.transaction([kept], limits: Limits(deadline: .seconds(10)))

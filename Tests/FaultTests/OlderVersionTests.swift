@@ -79,15 +79,15 @@ import Testing
         var settings = Settings(
             database,
             queue: "work",
-            visibilityTimeout: "6s",
+            visibilityTimeout: "12s",
             extra: [#"on_success = "archive""#, #"backoff = { first = "10ms" }"#, "max_attempts = 3"]
         )
-        settings.database = ["call_deadline = \"1500ms\""]
+        settings.database = ["call_deadline = \"3s\""]
         settings.url = proxy.url(database)
         let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
         try await daemon.ready()
         let done = try await database.send("work", Array(repeating: "{}", count: 200))
-        let long = try await database.send("work", [#"{"sleep":9}"#])
+        let long = try await database.send("work", [#"{"sleep":18}"#])
         let retried = try await database.send("work", Array(repeating: #"{"fail":1}"#, count: 20))
         let dead = try await database.send("work", Array(repeating: #"{"fail":-1}"#, count: 5))
         let late = try await database.send("work", ["{}"], delay: .seconds(2))

@@ -26,7 +26,7 @@ import Testing
         // Read by others before, so that every claim is journaled.
         try await database.setReadCount("work", 20)
         let daemon = try DaemonProcess(
-            Settings(database, queue: "work", workers: 200, visibilityTimeout: "5s").text,
+            Settings(database, queue: "work", workers: 200, visibilityTimeout: "10s").text,
             program: "LedgerDaemon",
             environment: ledger.environment
         )

@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 import Handlers
 import Testing
 
@@ -80,6 +81,8 @@ import Testing
     }
 
     @Test func programHasNoSignalBlockedOrIgnored() async throws {
+        // As pgmqd does.
+        signal(SIGPIPE, SIG_IGN)
         let handler = try shell("grep -E 'Sig(Blk|Ign)' /proc/self/status >&2; exit 3")
         let reason = "exit status 3: SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000"
         let failure = await handler.handle(message()).failure

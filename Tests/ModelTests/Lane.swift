@@ -26,8 +26,8 @@ final class Lane: Sendable {
         for table in ["q_older", "a_older", "q_older_dlq", "a_older_dlq"] {
             try await database.sql("alter table pgmq.\(table) drop column last_read_at")
         }
-        client = try await Connection.open(url: database.url, application: "test", deadline: .seconds(10))
-        dawdler = try await Connection.open(url: database.url, application: "test", deadline: .seconds(10))
+        client = try await Connection.open(url: database.url, application: "test", deadline: .seconds(60))
+        dawdler = try await Connection.open(url: database.url, application: "test", deadline: .seconds(60))
         let url = database.url
         connections = Self.daemons.map { name in
             PGMQ.Database(

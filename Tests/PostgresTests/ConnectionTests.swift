@@ -10,7 +10,7 @@ import Testing
         onNotification: @escaping @Sendable (Postgres.Notification) -> Void = { _ in }
     ) async throws -> Connection {
         let database = try await TestServer.common().database()
-        return try await Connection.open(url: database.url, deadline: .seconds(10), onNotification: onNotification)
+        return try await Connection.open(url: database.url, deadline: .seconds(60), onNotification: onNotification)
     }
 
     @Test func `every parameter arrives as it was sent`() async throws {
@@ -145,7 +145,7 @@ import Testing
 
     @Test func `a cancelled call closes the connection`() async throws {
         let database = try await TestServer.common().database()
-        let connection = try await Connection.open(url: database.url, deadline: .seconds(10))
+        let connection = try await Connection.open(url: database.url, deadline: .seconds(60))
         let task = Task { try await connection.run([Statement("select pg_sleep(30)")], deadline: .seconds(60)) }
         try await eventually("the call is at the server") {
             try await database.int(
@@ -175,7 +175,7 @@ import Testing
     @Test func `notifications arrive on an idle connection`() async throws {
         let (stream, continuation) = AsyncStream.makeStream(of: Postgres.Notification.self)
         let database = try await TestServer.common().database()
-        let listener = try await Connection.open(url: database.url, deadline: .seconds(10)) { continuation.yield($0) }
+        let listener = try await Connection.open(url: database.url, deadline: .seconds(60)) { continuation.yield($0) }
         _ = try await listener.run([Statement(#"listen "some.Channel""#)], deadline: .seconds(10))
         try await database.sql("select pg_notify('some.Channel', 'x')")
         var received: Postgres.Notification?
@@ -190,7 +190,7 @@ import Testing
 
     @Test func `a terminated backend says why`() async throws {
         let database = try await TestServer.common().database()
-        let connection = try await Connection.open(url: database.url, deadline: .seconds(10))
+        let connection = try await Connection.open(url: database.url, deadline: .seconds(60))
         try await database.sql("select pg_terminate_backend($1::bigint::int)", [.int(Int64(connection.backend))])
         _ = await connection.whenClosed()
         #expect(connection.isClosed)
@@ -200,7 +200,7 @@ import Testing
     @Test func `last words and the end that arrive together are both heard`() async throws {
         let database = try await TestServer.common().database()
         let goOn = DispatchSemaphore(value: 0)
-        let connection = try await Connection.open(url: database.url, deadline: .seconds(10)) { _ in goOn.wait() }
+        let connection = try await Connection.open(url: database.url, deadline: .seconds(60)) { _ in goOn.wait() }
         _ = try await connection.run([Statement("listen busy")], deadline: .seconds(10))
         try await database.sql("notify busy")
         try await database.sql("select pg_terminate_backend($1::bigint::int)", [.int(Int64(connection.backend))])

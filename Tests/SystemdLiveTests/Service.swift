@@ -13,6 +13,7 @@ final class Service: Sendable {
     /// - Parameters:
     ///   - program: `pgmqd`, or `LedgerDaemon` for handlers written in Swift.
     ///   - gated: the program is not started before ``openGate()``.
+    ///   - watchdog: `WatchdogSec`; as short as this only where a restart is waited for: a machine may stand still.
     ///   - isConfigured: false for a configuration with a mistake in it.
     init(
         program: String = "LedgerDaemon",
@@ -20,6 +21,7 @@ final class Service: Sendable {
         workers: Int = 2,
         queues: [String] = ["work"],
         gated: Bool = false,
+        watchdog: String = "30s",
         isConfigured: Bool = true
     ) async throws {
         // By TCP: the service's user can enter neither the folder of the server's socket nor, having a /tmp of its own,
@@ -40,7 +42,7 @@ final class Service: Sendable {
             [Service]
             ExecStart=
             ExecStart=\(gate)\(folder)/\(program) run -c /etc/pgmqd/pgmqd.toml
-            WatchdogSec=6s
+            WatchdogSec=\(watchdog)
             LimitCORE=0
             Environment=PGMQD_LEDGER=\(ledger)
             ReadWritePaths=\(ledger)
@@ -117,6 +119,7 @@ func withService(
     workers: Int = 2,
     queues: [String] = ["work"],
     gated: Bool = false,
+    watchdog: String = "30s",
     isConfigured: Bool = true,
     _ body: (Service) async throws -> Void
 ) async throws {
@@ -126,6 +129,7 @@ func withService(
         workers: workers,
         queues: queues,
         gated: gated,
+        watchdog: watchdog,
         isConfigured: isConfigured
     )
     do {

@@ -25,7 +25,7 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
 
     @Test func `the watchdog restarts it when its loop is blocked`() async throws {
         let threads = ProcessInfo.processInfo.activeProcessorCount
-        try await withService(workers: threads) { service in
+        try await withService(workers: threads, watchdog: "6s") { service in
             try await service.start()
             try await service.database.send("work", Array(repeating: #"{"block": 600}"#, count: threads))
             try await eventually("every thread is busy") { service.entries("start").count >= threads }
@@ -41,7 +41,7 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
 
     /// By a handler whose cancellation does not return: it is the loop that renews the leases which cancels it.
     @Test func `the watchdog restarts it when the loop of one queue is blocked and the others work`() async throws {
-        try await withService(queues: ["work", "other"]) { service in
+        try await withService(queues: ["work", "other"], watchdog: "6s") { service in
             try await service.start()
             try await service.database.send("work", [#"{"blockCancelling": 600}"#])
             try await eventually("the handler runs") { service.entries("start").count == 1 }
@@ -57,9 +57,9 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
     }
 
     @Test func `a handler of more than twice WatchdogSec does not trip the watchdog`() async throws {
-        try await withService { service in
+        try await withService(watchdog: "10s") { service in
             try await service.start()
-            try await service.database.send("work", [#"{"sleep": 13}"#])
+            try await service.database.send("work", [#"{"sleep": 21}"#])
             try await eventually("the handler has ended") { service.entries("end").count == 1 }
             try await eventually("it is settled") { try await service.database.count("work") == 0 }
             #expect(try await service.property("NRestarts") == "0")

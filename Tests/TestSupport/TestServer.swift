@@ -9,7 +9,7 @@ public final class TestServer: Sendable {
     public let postgres: EmbeddedPostgres
     private let release: PGMQRelease
     private static let shared = Mutex<[String: Task<TestServer, any Error>]>([:])
-    private let count = Mutex(0)
+    private let lastMade: Mutex<Task<Void, any Error>?> = Mutex(nil)
 
     /// One for all tests of this process that do not harm it.
     public static func common(_ release: PGMQRelease = .v1_13_0) async throws -> TestServer {
@@ -41,7 +41,7 @@ public final class TestServer: Sendable {
         )
         try await postgres.start()
         try await postgres.installPGMQ(.release(release))
-        let connection = try await Connection.open(url: postgres.url, deadline: .seconds(10))
+        let connection = try await Connection.open(url: postgres.url, deadline: .seconds(60))
         _ = try await Schema(connection).migrate()
         await connection.close()
     }
@@ -49,7 +49,16 @@ public final class TestServer: Sendable {
     /// A new database with PGMQ and our schema.
     public func database() async throws -> TestDatabase {
         let name = "t\(UUID().uuidString.prefix(8).lowercased())"
-        try await postgres.psql("create database \(name) template template_pgmq", database: "postgres")
+        // One after the other: dozens of tests begin at the same time, and all would wait for all.
+        let made = lastMade.withLock { last in
+            let task = Task { [postgres, last] in
+                _ = await last?.result
+                try await postgres.psql("create database \(name) template template_pgmq", database: "postgres")
+            }
+            last = task
+            return task
+        }
+        try await made.value
         return try await TestDatabase(server: self, name: name)
     }
 
