@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import Logging
 import Postgres
 import Synchronization
@@ -107,9 +108,7 @@ public final class Availability: Sendable {
             state.withLock { $0.open[role, default: 1] -= 1 }
             logger.info("connection lost", metadata: ["role": "\(role)", "reason": "\(error)"])
         case .failed(let error, _):
-            if error.refusesLogin || error.message == PostgresError.malformedConnectionString {
-                answer(.refused(error.description))
-            }
+            if error.refusesLogin { answer(.refused(error.description)) }
             let began = state.withLock { state in
                 // One of several that cannot be had is a limit of the role or the server, and no outage.
                 guard state.open[role, default: 0] == 0 else { return false }
@@ -125,5 +124,26 @@ public final class Availability: Sendable {
                 logger.error("\(words.began)", metadata: ["reason": "\(error)"])
             }
         }
+    }
+}
+
+extension PostgresError {
+    /// The server is there and lets us not in, for reasons of role, password or database.
+    ///
+    /// libpq before 17 tells no SQLSTATE of a failed connection, so this reads the server's words. In another language
+    /// they are not known, and a refusal is waited out like an outage: the safe side.
+    var refusesLogin: Bool {
+        if message == Self.malformedConnectionString { return true }
+        guard kind == .connection else { return false }
+        // One sentence a host. Where another host is merely away, that one may be the one that lets us in.
+        let hosts = message.components(separatedBy: "connection to server").dropFirst()
+        return !hosts.isEmpty && hosts.allSatisfy { host in host.contains("FATAL:") && Self.isRefusal(host) }
+    }
+
+    /// Not of LDAP, PAM or RADIUS, whose servers may be away.
+    private static func isRefusal(_ words: String) -> Bool {
+        let whoever = ["password", "Peer", "Ident"].map { "\($0) authentication failed" }
+        return (whoever + ["no pg_hba.conf entry", "does not exist", "is not permitted to log in"])
+            .contains { words.contains($0) }
     }
 }

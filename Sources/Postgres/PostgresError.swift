@@ -1,5 +1,3 @@
-import Foundation
-
 /// What went wrong on a connection, and how far it is known what the server did.
 public struct PostgresError: Error, Sendable, CustomStringConvertible {
     public enum Kind: Sendable, Equatable {
@@ -47,31 +45,6 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible {
         if let sqlState { text += " (\(sqlState))" }
         if let hint { text += "; hint: \(hint)" }
         return text
-    }
-}
-
-extension PostgresError {
-    /// The server is there and lets us not in, for reasons of role, password or database.
-    ///
-    /// libpq before 17 tells no SQLSTATE of a failed connection, so this reads the server's words, and libpq's own where
-    /// a password was asked for and none known. In another language they are not known, and a refusal is taken for an
-    /// outage: the safe side.
-    public var refusesLogin: Bool {
-        guard kind == .connection else { return false }
-        // One sentence a host. Where another host is merely away, that one may be the one that lets us in.
-        let hosts = message.components(separatedBy: "connection to server").dropFirst()
-        return !hosts.isEmpty && hosts.allSatisfy(Self.isRefusal)
-    }
-
-    /// Not of LDAP, PAM or RADIUS, whose servers may be away.
-    private static func isRefusal(_ words: String) -> Bool {
-        if words.contains("no password supplied") { return true }
-        let whoever = ["password", "Peer", "Ident"].map { "\($0) authentication failed" }
-        let whatever = [
-            "no pg_hba.conf entry", "pg_hba.conf rejects", "does not exist", "is not permitted to log in",
-            "permission denied for database",
-        ]
-        return words.contains("FATAL:") && (whoever + whatever).contains { words.contains($0) }
     }
 }
 

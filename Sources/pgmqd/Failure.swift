@@ -18,7 +18,7 @@ struct Failure: Error {
     static func database(_ error: PostgresError) -> Failure {
         switch (error.kind, error.sqlState?.code) {
         case (.connection, _) where error.refusesLogin, (.server, "28000"), (.server, "28P01"):
-            Failure(message: "the server does not let this user into the database: \(error)", code: 77)
+            Failure(message: "the database does not let this user in: \(error)", code: 77)
         case (.connection, _) where error.message == PostgresError.malformedConnectionString:
             Failure(message: error.message, code: 78)
         case (.connection, _):
@@ -38,5 +38,17 @@ struct Failure: Error {
         case (.server, _):
             .failed("\(error)")
         }
+    }
+}
+
+extension PostgresError {
+    /// Before version 17 libpq tells no SQLSTATE of a connection that failed, so this reads the server's words, and
+    /// libpq's own where a password was asked for and none known.
+    fileprivate var refusesLogin: Bool {
+        [
+            "authentication failed", "no pg_hba.conf entry", "pg_hba.conf rejects", "no password supplied",
+            "is not permitted to log in", "FATAL:  permission denied for database",
+        ].contains { message.contains($0) }
+            || message.contains("FATAL:") && message.contains("role \"") && message.contains("does not exist")
     }
 }
