@@ -80,7 +80,9 @@ extension Flow {
 
     /// Nothing else is held: neither run, nor on its way here or back. What the database has refused to take several
     /// times is not waited for: it may be refused for ever.
-    private var isAlone: Bool { running == 0 && reserved == 0 && unsettled == stubborn }
+    private var isAlone: Bool {
+        running == 0 && reserved == 0 && unsettled == stubborn && lost.isEmpty && losing == 0
+    }
 
     private var stubborn: Int {
         guard unsettled > 0 else { return 0 }
