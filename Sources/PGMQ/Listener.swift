@@ -193,7 +193,7 @@ final class Listener: Sendable {
         // Not raced: the echo may be quicker than the reply, and a call that is cancelled costs its connection.
         do throws(PostgresError) {
             // All queues renew their leases on the same one. Who waits for long there has proven nothing, and turns.
-            try await prober.use(waiting: settings.callDeadline) { connection async throws(PostgresError) in
+            try await prober.use(waiting: settings.callDeadline * 2) { connection async throws(PostgresError) in
                 _ = try await connection.transaction([notify], limits: Limits(deadline: settings.callDeadline))
             }
         } catch {

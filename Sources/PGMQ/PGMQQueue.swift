@@ -12,6 +12,8 @@ public final class PGMQQueue: Engine.Queue {
         var readAt = Instant.now
         /// The dead-letter queue was seen, and the table is one that can be claimed from.
         var isProven = false
+        /// It could not sleep, for nobody would wake it.
+        var cannotBeRung = false
     }
 
     let name: QueueName
@@ -134,7 +136,11 @@ public final class PGMQQueue: Engine.Queue {
 
     public func fallAsleep() async throws(QueueFailure) -> Bool {
         let shape = try await onWork { _, statements async throws(QueueFailure) in statements.shape }
-        guard database.listener.isHeard, shape.canRing else { return false }
+        guard database.listener.isHeard else { return false }
+        guard shape.canRing else {
+            state.withLock { $0.cannotBeRung = true }
+            return false
+        }
         if shape.hasDoorbell {
             try await Self.call { () async throws(PostgresError) in
                 try await self.database.listener.fallAsleep(self.name)
@@ -212,11 +218,13 @@ public final class PGMQQueue: Engine.Queue {
         }
         let statements = QueueStatements(queue: name, shape: shape, identity: database.identity, options: options)
         let gainsBell = state.withLock { state in
-            defer { state.statements = statements }
-            return state.statements.map { !$0.shape.canRing } ?? false && shape.canRing
+            state.statements = statements
+            guard state.cannotBeRung, shape.canRing, database.listener.isHeard else { return false }
+            state.cannotBeRung = false
+            return true
         }
         // Hung while it was polled: from now on it may sleep.
-        if gainsBell { onWake.withLock { $0 }(.listening(database.listener.isHeard)) }
+        if gainsBell { onWake.withLock { $0 }(.listening(true)) }
         state.withLock { state in
             state.epoch = epoch
             state.readAt = .now

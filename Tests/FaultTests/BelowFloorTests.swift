@@ -59,13 +59,13 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let daemon = try await start(database, ledger)
-        try await database.send("work", Array(repeating: #"{"sleep":0.02}"#, count: 200))
-        try await eventually("it is at work") { ledger.ends.count > 20 }
-        // Nobody rings, and the next safety poll is an hour away.
         let id = try await database.connected { connection in
+            _ = try await connection.run([Statement("set session_replication_role = replica")], deadline: .seconds(60))
+            try await database.send("work", Array(repeating: #"{"sleep":0.02}"#, count: 2000))
+            try await eventually("it is at work") { ledger.ends.count > 20 }
+            // Nobody rings, and the next safety poll is an hour away.
             let send = "select * from pgmq.send('work', '{}'::jsonb, clock_timestamp() - interval '1 hour')"
-            let statements = [Statement("set session_replication_role = replica"), Statement(send)]
-            return try await connection.run(statements, deadline: .seconds(60))[1].int(0, 0)
+            return try await connection.run([Statement(send)], deadline: .seconds(60))[0].int(0, 0)
         }
         try await eventually("it is begun") { ledger.starts.contains { $0.id == id } }
         #expect(try await daemon.stop() == 0)

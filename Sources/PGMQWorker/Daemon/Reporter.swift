@@ -15,6 +15,7 @@ final class Reporter: Service {
         var toldReady = false
         var toldStopping = false
         var lastStatus = ""
+        var readyTries = 0
     }
 
     /// How often the status line may change.
@@ -26,6 +27,10 @@ final class Reporter: Service {
     private let callDeadline: Duration
     private let logger: Logger
     private let state = Mutex(State())
+    /// Held while the service manager is told how the service stands: never STOPPING twice, nor READY behind it.
+    private let telling = Mutex(())
+    /// So often READY is tried at once: where nobody listens, the daemon is not kept awake for it.
+    private static let hastyTries = 100
 
     init(
         manager: ServiceManager,
@@ -61,10 +66,11 @@ final class Reporter: Service {
     }
 
     private func pause(_ interval: Duration) -> Duration {
-        let (isReady, toldReady) = state.withLock { ($0.isReady, $0.toldReady) }
-        if !isReady { return .milliseconds(5) }
+        let known = state.withLock { $0 }
+        if !known.isReady { return .milliseconds(5) }
         // A unit is not active before, and is killed if it takes too long.
-        return manager.isPresent && !toldReady ? min(interval, .milliseconds(200)) : interval
+        let hastens = manager.isPresent && !known.toldReady && known.readyTries < Self.hastyTries
+        return hastens && known.stopDeadline == nil ? min(interval, .milliseconds(200)) : interval
     }
 
     private func tell(_ stuck: Set<String>) {
@@ -92,6 +98,10 @@ final class Reporter: Service {
 
     /// What the service manager does not have yet.
     private func tellManager(_ status: String) {
+        telling.withLock { _ in tellNews(status) }
+    }
+
+    private func tellNews(_ status: String) {
         let known = state.withLock { $0 }
         var sent = false
         if known.stopDeadline != nil, !known.toldStopping {
@@ -99,7 +109,10 @@ final class Reporter: Service {
             if sent { state.withLock { $0.toldStopping = true } }
         } else if known.stopDeadline == nil, !known.toldReady {
             sent = manager.ready(status: status)
-            if sent { state.withLock { $0.toldReady = true } }
+            state.withLock { state in
+                state.toldReady = sent
+                state.readyTries += 1
+            }
         } else if known.lastStatus != status {
             sent = manager.status(status)
         }
@@ -134,9 +147,11 @@ final class Reporter: Service {
 
     func stopping(grace: Duration) {
         let allowance = consumers.map(\.flushAllowance).max() ?? .zero
-        state.withLock { $0.stopDeadline = .now + grace + allowance }
-        let isTold = manager.stopping(status: "Stopping; running handlers have \(grace)")
-        state.withLock { $0.toldStopping = isTold }
+        telling.withLock { _ in
+            state.withLock { $0.stopDeadline = .now + grace + allowance }
+            let isTold = manager.stopping(status: "Stopping; running handlers have \(grace)")
+            state.withLock { $0.toldStopping = isTold }
+        }
         logger.notice("stopping", metadata: ["grace": "\(grace)"])
     }
 
