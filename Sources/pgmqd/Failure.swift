@@ -17,8 +17,8 @@ struct Failure: Error {
 
     static func database(_ error: PostgresError) -> Failure {
         switch (error.kind, error.sqlState?.code) {
-        case (.connection, _) where error.refusesLogin, (.server, "28000"), (.server, "28P01"):
-            Failure(message: "the database does not let this user in: \(error)", code: 77)
+        case (.connection, _) where error.letsNobodyIn, (.server, "28000"), (.server, "28P01"):
+            Failure(message: "the server does not let this user into the database: \(error)", code: 77)
         case (.connection, _) where error.message == PostgresError.malformedConnectionString:
             Failure(message: error.message, code: 78)
         case (.connection, _):
@@ -43,8 +43,9 @@ struct Failure: Error {
 
 extension PostgresError {
     /// Before version 17 libpq tells no SQLSTATE of a connection that failed, so this reads the server's words, and
-    /// libpq's own where a password was asked for and none known.
-    fileprivate var refusesLogin: Bool {
+    /// libpq's own where a password was asked for and none known. More than what ends a daemon (`refusesLogin`): a command
+    /// does not wait for a directory service to come back, nor for the end of maintenance.
+    fileprivate var letsNobodyIn: Bool {
         [
             "authentication failed", "no pg_hba.conf entry", "pg_hba.conf rejects", "no password supplied",
             "is not permitted to log in", "FATAL:  permission denied for database",
