@@ -19,12 +19,12 @@ final class NotifySocket: Sendable {
         // At once, and not when the test looks: the kernel's queue holds eleven, and a daemon waits for nobody.
         let queue = DispatchQueue(label: "notify")
         source = Mutex(DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue))
-        guard Self.withAddress(path, { bind(descriptor, $0, $1) }) == 0 else {
-            throw NeverHappened(description: "\(path) cannot be bound")
-        }
         source.withLock { source in
             source.setEventHandler { [weak self] in self?.read() }
             source.setCancelHandler { [descriptor] in close(descriptor) }
+        }
+        guard UnixAddress(path).with({ bind(descriptor, $0, $1) }) == 0 else {
+            throw NeverHappened(description: "\(path) cannot be bound")
         }
         if listens { listen() } else { fill() }
     }
@@ -58,7 +58,7 @@ final class NotifySocket: Sendable {
             let sender = socket(AF_UNIX, type, 0)
             defer { close(sender) }
             sent = 0
-            while Self.withAddress(path, { sendto(sender, "X", 1, 0, $0, $1) }) == 1 { sent += 1 }
+            while UnixAddress(path).with({ sendto(sender, "X", 1, 0, $0, $1) }) == 1 { sent += 1 }
         } while sent > 0
     }
 
@@ -69,17 +69,6 @@ final class NotifySocket: Sendable {
             guard count >= 0 else { return }
             let lines = String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n").map(String.init)
             seen.withLock { $0 += lines }
-        }
-    }
-
-    private static func withAddress<R>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
         }
     }
 }

@@ -121,7 +121,7 @@ public final class PostgresProxy: Sendable {
 enum UnixStream {
     static func listen(_ path: String) throws -> Int32 {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard named(path, { bind(descriptor, $0, $1) }) == 0, Glibc.listen(descriptor, 64) == 0 else {
+        guard UnixAddress(path).with({ bind(descriptor, $0, $1) }) == 0, Glibc.listen(descriptor, 64) == 0 else {
             throw NeverHappened(description: "\(path) cannot be listened on: \(String(cString: strerror(errno)))")
         }
         return descriptor
@@ -129,21 +129,10 @@ enum UnixStream {
 
     static func connect(_ path: String) -> Int32? {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard named(path, { Glibc.connect(descriptor, $0, $1) }) == 0 else {
+        guard UnixAddress(path).with({ Glibc.connect(descriptor, $0, $1) }) == 0 else {
             Glibc.close(descriptor)
             return nil
         }
         return descriptor
-    }
-
-    private static func named(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
     }
 }
