@@ -8,7 +8,13 @@
 
 #include "CSanitizedMutex.h"
 
-#if __has_feature(thread_sanitizer)
+#if !__has_feature(thread_sanitizer)
+
+bool sanitizes_threads(void) { return false; }
+
+#else
+
+bool sanitizes_threads(void) { return true; }
 
 #include <dlfcn.h>
 #include <stdint.h>

@@ -57,6 +57,7 @@ import Testing
         let manager = try NotifySocket(listens: false)
         let daemon = try DaemonProcess(
             Settings.patient(database, queue: "work", handler: "{ discard = true }").text,
+            program: "LedgerDaemon",
             environment: manager.environment
         )
         try await daemon.ready()

@@ -1,3 +1,4 @@
+import CSanitizedMutex
 import Foundation
 import Glibc
 import Synchronization
@@ -27,6 +28,9 @@ public final class DaemonProcess: Sendable {
         environment: [String: String] = [:],
         prefix: [String] = []
     ) throws {
+        if sanitizes_threads(), program == "pgmqd" {
+            throw NeverHappened(description: "ThreadSanitizer reports pgmqd's mutexes as races: use LedgerDaemon")
+        }
         folder = FileManager.default.temporaryDirectory.path + "/pgmqd-daemon-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let file = folder + "/pgmqd.toml"

@@ -1,1 +1,7 @@
-// Nothing to call: to be linked is enough. See CSanitizedMutex.c.
+// To be linked is enough for a program to be understood by ThreadSanitizer. See CSanitizedMutex.c.
+#pragma once
+
+#include <stdbool.h>
+
+/// Whether this was built with ThreadSanitizer.
+bool sanitizes_threads(void);
