@@ -17,7 +17,7 @@ extension Flow {
         if isHalted { return nil }
         if let job = repeatedSettlement(now: now) { return job }
         let gathers = gathers(now: now)
-        // Claims wait for what was lost to be closed.
+        // For other daemons an open row of what was lost is a crash.
         if passedOver >= Self.mostPassedOver || !lost.isEmpty, let job = settleOthers(now: now) { return job }
         if !done.isEmpty, !gathers { return settleDone(now: now) }
         if let job = settleOthers(now: now) { return job }
@@ -100,8 +100,6 @@ extension Flow {
         mode == .running && !isPaused(now: now) && !caution.isActive && !closingPhantoms && freePlaces > 0
             && (held == 0 || bytesLeft >= bytesEach)
             && !largestWaits && !hasPhantoms && (closePhantomsAt.map { now < $0 } ?? true)
-            // An open row of what was lost would be taken for a crash. But who locks the journal stops no fresh messages.
-            && (lost.isEmpty && losing == 0 || losingFailures > 0)
             // A settlement whose transaction failed goes before any claim, once.
             && firstRepeats == 0 && (!isFull || mayProbeRoom)
     }
@@ -161,7 +159,6 @@ extension Flow {
     public mutating func completed(_ exchange: Exchange, _ result: ExchangeResult, now: Instant) {
         settled(exchange, refused: result.refused, now: now)
         losing -= exchange.lost.count
-        if !exchange.lost.isEmpty { losingFailures = 0 }
         if let suspect = exchange.begins { began(suspect, refused: result.refused) }
         if pause?.isDatabase == true { pause = nil }
         guard let claim = exchange.claim else { return }
@@ -196,7 +193,6 @@ extension Flow {
         if !exchange.lost.isEmpty {
             losing -= exchange.lost.count
             lost += exchange.lost
-            losingFailures += 1
             loseAgainAt = now + .milliseconds(200)
         }
         let isOwnFault = unsettled(exchange.settlements, of: exchange, failure, now: now)

@@ -47,8 +47,6 @@ public struct Flow: Sendable {
     var lost: [Delivery] = []
     /// Of these, how many are being closed, and when to try again what could not be.
     var losing = 0
-    /// How often they could not be closed, since they last were.
-    var losingFailures = 0
     var loseAgainAt: Instant?
     /// Settlements of transactions that failed: each goes again by itself, before any claim.
     var again: [Repeat] = []

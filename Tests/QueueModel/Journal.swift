@@ -49,20 +49,21 @@ public struct Journal: Sendable {
     var insertsAlways = false
 
     /// - Parameter changes: of the same transaction, and not yet applied.
-    func history(of key: MessageKey, after changes: [Change]) -> History {
+    func history(of key: MessageKey, for daemon: Int, after changes: [Change]) -> History {
         let changes = changes.filter { $0.key == key }
-        if changes.isEmpty { return history(of: key) }
+        if changes.isEmpty { return history(of: key, for: daemon) }
         var later = Journal()
         later.rows[key] = rows[key]
         for change in changes { later.apply(change) }
-        return later.history(of: key)
+        return later.history(of: key, for: daemon)
     }
 
-    public func history(of key: MessageKey) -> History {
+    /// - Parameter daemon: who claims; no open row of its own is a crash, for it lives.
+    func history(of key: MessageKey, for daemon: Int) -> History {
         guard let rows = rows[key] else { return .none }
         var history = History()
         for row in rows {
-            if row.isOpen { history.crashes += 1 }
+            if row.isOpen, row.owner != daemon { history.crashes += 1 }
             // The number, not the count: only the last attempts are kept.
             if let attempt = row.attempt, attempt.number > history.attempts {
                 history.attempts = attempt.number

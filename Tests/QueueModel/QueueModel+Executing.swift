@@ -128,7 +128,7 @@ extension QueueModel {
                 size: row.body.count,
                 isOversized: isOversized,
                 isUnread: isUnread,
-                history: former.readCount > 0 ? journal.history(of: key, after: earlier) : .none,
+                history: former.readCount > 0 ? journal.history(of: key, for: daemon, after: earlier) : .none,
                 formerVT: reached,
                 place: version.place
             )

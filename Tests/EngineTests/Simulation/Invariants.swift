@@ -199,7 +199,7 @@ struct Ledger {
         if lease.history.crashes > 0, let rows = journal.rows[lease.delivery.key] {
             let isTampered = token.map { tokens[$0].isTampered } ?? true
             let grace = plan.policy.visibilityTimeout.inMicroseconds * 3
-            for row in rows where row.isOpen && row.readCount < fence.readCount {
+            for row in rows where row.isOpen && row.owner != incarnation && row.readCount < fence.readCount {
                 if died[row.owner] || isTampered || lastTrouble[row.owner] > now - grace {
                     deaths += 1
                 } else {
