@@ -30,6 +30,8 @@ struct Attention: Sendable {
 
     static let dozes: [Duration] = [1, 2, 4, 8, 15, 20].map { .milliseconds($0) }
     static let looks: [Duration] = [25, 50, 300, 1000, 3000].map { .milliseconds($0) }
+    /// A visible message that another client holds locked is looked at every 25, 50, 100, 200 and 400 ms.
+    static let mostFutileSteps = 4
     /// Ringing goes on this long into a busy time, so that single messages cost no locking and unlocking each.
     static let ringsFor: Duration = .milliseconds(20)
     /// PGMQ's trigger is silent for 250 ms, by default, after each sound.
@@ -56,6 +58,16 @@ struct Attention: Sendable {
     /// When the last look was sent.
     private var lookedAt: Instant?
     private var writerLooks = 0
+    /// The last peek saw a visible message.
+    private var sawVisible = false
+    /// Claims of everything that brought nothing although a peek had seen a visible message: somebody holds it locked.
+    private var futileLooks = 0
+
+    /// Whether the last claim of everything left a message in sight, so that it is time to ask which.
+    private(set) var isFutile = false
+
+    /// Producers ring for who sleeps.
+    var isRung: Bool { isListening && isRegistered }
 
     var isAsleep: Bool {
         if case .asleep = state { true } else { false }
@@ -178,6 +190,8 @@ struct Attention: Sendable {
             mayLookAgain = now + took * Floor.share
         }
         guard let found else { return state = .awake }
+        isFutile = false
+        if found > 0 { futileLooks = 0 }
         if found == limit {
             if busySince == nil { busySince = now }
             state = .awake
@@ -214,13 +228,17 @@ struct Attention: Sendable {
             }
         case .lastLook:
             busySince = nil
-            state = .asleep(step: 0, next: now + Self.looks[0])
+            futileLooks = sawVisible ? futileLooks + 1 : 0
+            sawVisible = false
+            // Rarely: a lock is what it is nearly always.
+            isFutile = futileLooks % 64 == 2
+            state = .asleep(step: 0, next: now + Self.looks[0] * (1 << min(futileLooks, Self.mostFutileSteps)))
         case .registering, .asleep:
             break
         }
     }
 
-    /// - Parameter heard: producers will ring; nil: it could not be asked.
+    /// - Parameter heard: producers will ring; nil: it could not be asked, and the queue is polled as if they did not.
     mutating func registered(_ heard: Bool?, now: Instant) {
         isRegistered = heard ?? false
         if heard == false { isListening = false }
@@ -258,8 +276,15 @@ struct Attention: Sendable {
             return
         }
         due = probe.nextDue.map { now + $0 }
+        sawVisible = probe.hasVisible
         if probe.hasVisible {
             state = .lastLook
+            return
+        }
+        futileLooks = 0
+        // Asking for the doorbell had failed. Until producers ring, the queue is polled, and asks again.
+        if isListening, !isRegistered, step == Self.looks.count {
+            state = .registering(sent: false)
             return
         }
         if probe.hasWriters {

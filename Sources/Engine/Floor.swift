@@ -118,7 +118,7 @@ public struct Floor: Sendable {
         case .recent:
             isTooDeep = false
             value = value ?? clock.lowered(by: Self.recent)
-        case .all, .floor, .below:
+        case .all, .floor, .below, .only:
             break
         }
         guard let highest = leases.map(\.formerVT).max() else { return }
@@ -138,7 +138,7 @@ public struct Floor: Sendable {
         switch claim.reach {
         case .all: true
         case .below(let depth): sweeps.allSatisfy { $0.depth <= depth }
-        case .floor, .recent: false
+        case .floor, .recent, .only: false
         }
     }
 
@@ -171,7 +171,7 @@ public struct Floor: Sendable {
                 self.value = nil
                 isTooDeep = true
             }
-        case .recent:
+        case .recent, .only:
             break
         }
     }

@@ -4,7 +4,8 @@ public enum Job: Sendable, Equatable {
     case closePhantoms(holding: [Delivery])
     case register
     case unregister
-    case probe(besides: Bool)
+    case probe(besides: Bool, passingOver: [Int64])
+    case list(Claim)
 }
 
 extension Flow {
@@ -14,6 +15,7 @@ extension Flow {
     public mutating func nextJob(now: Instant) -> Job? {
         restUntil = nil
         asked = now
+        noteLeft(now: now)
         if isHalted { return nil }
         if let job = repeatedSettlement(now: now) { return job }
         let gathers = gathers(now: now)
@@ -29,20 +31,21 @@ extension Flow {
             restUntil = done.isEmpty ? nil : since + Self.patience
             return nil
         }
-        guard mayClaim(now: now) else { return nil }
+        if let job = unclaimableJob(now: now) { return job }
+        guard !unclaimable.isSearching, mayClaim(now: now) else { return nil }
         return lookForWork(now: now)
     }
 
     private mutating func settleDone(now: Instant) -> Job {
         if !others.isEmpty { passedOver += 1 }
-        return .exchange(Exchange(settlements: batch(from: \.done), claim: claim(riding: true, now: now)))
+        return .exchange(Exchange(settlements: batch(from: \.done, now: now), claim: claim(riding: true, now: now)))
     }
 
     private mutating func settleOthers(now: Instant) -> Job? {
         let losses = lossesToClose(now: now)
         guard !others.isEmpty || !losses.isEmpty else { return nil }
         passedOver = 0
-        return .exchange(Exchange(settlements: batch(from: \.others), lost: losses))
+        return .exchange(Exchange(settlements: batch(from: \.others, now: now), lost: losses))
     }
 
     /// In a flood there is always something done to settle, and the leases of the others end meanwhile.
@@ -51,7 +54,8 @@ extension Flow {
     /// In a flood a transaction waits until it is worth its price: a full batch of outcomes to write, and as many
     /// places to claim for. Only while the workers have enough to go on with, and never for long.
     func gathers(now: Instant) -> Bool {
-        mode == .running && prefetch.places >= policy.batchLimit && !ready.isEmpty && done.count < policy.batchLimit
+        lifecycle.state == .running && prefetch.places >= policy.batchLimit && !ready.isEmpty
+            && done.count < policy.batchLimit
             && (reserved > 0 || ready.count > capacity / 2)
             && gatheringSince.map { now < $0 + Self.patience } ?? true
     }
@@ -80,7 +84,7 @@ extension Flow {
         case .unregister:
             return .unregister
         case .probe:
-            return .probe(besides: attention.looksBesides)
+            return .probe(besides: attention.looksBesides, passingOver: unclaimable.passedOver)
         case .rest(let until):
             restUntil = until
             return nil
@@ -89,15 +93,17 @@ extension Flow {
 
     /// A claim that goes along with a settlement, if there is reason for one.
     private mutating func claim(riding: Bool, now: Instant) -> Claim? {
-        guard mayClaim(now: now), floor.mayRide(now: now),
+        guard !unclaimable.isSearching, mayClaim(now: now), floor.mayRide(now: now),
             attention.step(now: now, interval: interval, riding: true) == .claim
         else { return nil }
         attention.began(.claim, now: now)
         return reserve(floor.claim(limit: claimLimit, now: now, riding: true))
     }
 
-    private func mayClaim(now: Instant) -> Bool {
-        mode == .running && !isPaused(now: now) && !caution.isActive && !closingPhantoms && freePlaces > 0
+    func mayClaim(now: Instant) -> Bool {
+        lifecycle.state == .running && !isPaused(now: now) && !caution.isActive && !unclaimable.isFull
+            && stuck == 0 && !waitsForRenewal(now: now)
+            && !closingPhantoms && freePlaces > 0
             && (held == 0 || bytesLeft >= bytesEach)
             && !largestWaits && !hasPhantoms && (closePhantomsAt.map { now < $0 } ?? true)
             // A settlement whose transaction failed goes before any claim, once.
@@ -115,8 +121,9 @@ extension Flow {
             && unsettled == again.reduce(0) { $0 + $1.settlements.count }
     }
 
-    private mutating func reserve(_ claim: Claim) -> Claim {
+    mutating func reserve(_ claim: Claim) -> Claim {
         var claim = claim
+        if case .only = claim.reach {} else { claim.passingOver = unclaimable.passedOver }
         claim.bytesEach = max(1, claimBytes / claim.limit)
         reserved += claim.limit
         reservedBytes += claim.limit * claim.bytesEach
@@ -131,7 +138,7 @@ extension Flow {
     /// What one claim may bring.
     private var claimBytes: Int { min(bytesLeft, policy.maxInflightBytes / 4) }
 
-    private var freePlaces: Int {
+    var freePlaces: Int {
         // Outcomes that the database is slow to take hold no place, but there is an end to it.
         unsettled > 10 * policy.batchLimit ? 0 : capacity - held
     }
@@ -147,7 +154,7 @@ extension Flow {
 
     /// The safety interval, with a tenth of jitter either way: daemons do not poll in step.
     var interval: Duration {
-        attention.isListening ? policy.pollInterval : policy.deafPollInterval
+        attention.isRung ? policy.pollInterval : policy.deafPollInterval
     }
 
     func isPaused(now: Instant) -> Bool {
@@ -157,32 +164,54 @@ extension Flow {
     // MARK: - Answers
 
     public mutating func completed(_ exchange: Exchange, _ result: ExchangeResult, now: Instant) {
-        settled(exchange, refused: result.refused, now: now)
+        defer { noteLeft(now: now) }
+        isAway = false
+        serverClock = (result.clock, result.sent)
+        settled(exchange, result, now: now)
         losing -= exchange.lost.count
         if let suspect = exchange.begins { began(suspect, refused: result.refused) }
-        if pause?.isDatabase == true { pause = nil }
+        if let order = exchange.unclaimable { completed(order, moved: result.moved, now: now) }
+        if pause?.cause == .database { pause = nil }
         guard let claim = exchange.claim else { return }
+        unreserve(claim)
         // One that found nothing has not shown what can be had in time.
         if claimCap < .max, !result.claimed.isEmpty { claimCap = claimCap < policy.batchLimit ? claimCap * 2 : .max }
-        pause = nil
-        pauses = 0
-        unreserve(claim)
-        let took = now - result.sent
-        floor.claimed(claim, result.claimed, clock: result.clock, took: took, now: now)
-        attention.claimed(result.claimed.count, of: claim.limit, reach: claim.reach, took: took, now: now)
+        if case .only = claim.reach {
+            completedGroup(exchange, result, now: now)
+        } else {
+            pause = nil
+            pauses = 0
+            let took = now - result.sent
+            floor.claimed(claim, result.claimed, clock: result.clock, took: took, now: now)
+            attention.claimed(result.claimed.count, of: claim.limit, reach: claim.reach, took: took, now: now)
+            if !result.claimed.isEmpty {
+                slowClaims = 0
+                unclaimable.othersPassed()
+            }
+            if attention.isFutile { unclaimable.search(claim) }
+        }
         accept(result.claimed, until: result.sent + policy.visibilityTimeout, now: now)
     }
 
     public mutating func failed(_ exchange: Exchange, _ failure: QueueFailure, now: Instant) {
+        defer { noteLeft(now: now) }
+        let isAlone = exchange.settlements.isEmpty
         if let claim = exchange.claim {
             unreserve(claim)
-            if case .busy(_, smaller: true) = failure {
+            switch failure {
+            case .busy(_, smaller: true), .overdue:
                 claimCap = max(1, claim.limit / 2)
-                // In company it may have been the other that took too long.
-                if exchange.settlements.isEmpty { floor.failed(claim, now: now) }
+            case .unavailable, .busy, .exhausted, .refused, .rejected, .conflict, .cancelled:
+                break
             }
-            attention.claimed(nil, of: claim.limit, reach: claim.reach, took: .zero, now: now)
-            if case .unavailable = failure {
+            if case .only = claim.reach {
+                failedGroup(exchange, failure, now: now)
+            } else {
+                // In company it may have been the other that took too long.
+                if case .busy(_, smaller: true) = failure, isAlone { floor.failed(claim, now: now) }
+                attention.claimed(nil, of: claim.limit, reach: claim.reach, took: .zero, now: now)
+            }
+            if failure.isUnknown {
                 floor.reset()
                 phantomsUntil = now + policy.visibilityTimeout / 3
                 closePhantomsAt = now
@@ -190,6 +219,7 @@ extension Flow {
             }
         }
         if let suspect = exchange.begins { caution.couldNotOpen(suspect) }
+        if let order = exchange.unclaimable { failed(order, failure, now: now) }
         if !exchange.lost.isEmpty {
             losing -= exchange.lost.count
             lost += exchange.lost
@@ -200,33 +230,27 @@ extension Flow {
         switch failure {
         case .exhausted where isOwnFault:
             break
-        case .exhausted(let reason):
-            takePause(reason, first: .seconds(1), most: .seconds(30), now: now)
-        case .unavailable(let reason):
-            takePause(reason, first: .milliseconds(20), most: .seconds(1), now: now, isDatabase: true)
-        case .busy(let reason, _) where exchange.settlements.isEmpty:
-            takePause(reason, first: .milliseconds(50), most: .seconds(2), now: now)
-            pause?.isBrief = true
-        case .refused(let reason) where exchange.settlements.isEmpty:
-            takePause(reason, first: .seconds(2), most: .seconds(30), now: now)
-        case .rejected(let reason) where exchange.settlements.isEmpty,
-            .conflict(let reason) where exchange.settlements.isEmpty:
-            takePause(reason, first: .seconds(2), most: .seconds(60), now: now)
-        case .busy, .refused, .rejected, .conflict, .cancelled:
-            break
+        case .unavailable, .overdue:
+            claimRefused(failure, now: now)
+        case .exhausted where !isAlone:
+            claimRefused(failure, now: now)
+        case .exhausted, .busy, .refused, .rejected, .conflict, .cancelled:
+            guard isAlone, exchange.unclaimable == nil else { break }
+            if case .only = exchange.claim?.reach { break }
+            if let claim = exchange.claim, searches(claim, after: failure, now: now) { break }
+            claimRefused(failure, now: now)
         }
     }
 
-    mutating func takePause(
-        _ reason: String,
-        first: Duration,
-        most: Duration,
-        now: Instant,
-        isDatabase: Bool = false
-    ) {
-        pauses += 1
-        let delay = grown(first, times: pauses - 1, most: most)
-        pause = Pause(until: now + delay, reason: reason, isDatabase: isDatabase)
+    /// A pause grows once for each round that ends in it: several calls of a round find out at the same time.
+    mutating func takePause(_ reason: String, _ cause: Pause.Cause, now: Instant) {
+        if let pause, pause.cause == cause, now < pause.until {
+            self.pause?.reason = reason
+            return
+        }
+        pauses = pause?.cause == cause ? pauses + 1 : 1
+        let (first, most) = cause.bounds
+        pause = Pause(until: now + grown(first, times: pauses - 1, most: most), reason: reason, cause: cause)
     }
 
     mutating func grown(_ first: Duration, times: Int, most: Duration) -> Duration {
@@ -265,9 +289,10 @@ extension Flow {
 
     public mutating func closedPhantoms(_ failure: QueueFailure?, now: Instant) {
         closingPhantoms = false
+        defer { noteLeft(now: now) }
         guard failure == nil else {
             // A stop does not wait for a database that is away.
-            closePhantomsAt = mode == .stopping ? nil : now + .milliseconds(200)
+            closePhantomsAt = isStopping ? nil : now + .milliseconds(200)
             return
         }
         hasPhantoms = false

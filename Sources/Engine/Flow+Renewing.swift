@@ -1,25 +1,39 @@
 import DequeModule
 
 extension Flow {
-    /// The leases to extend now, in `msg_id` order, or nil.
+    /// The leases to extend now, or nil.
     ///
-    /// Every lease that is held, unstarted ones too; not those whose outcome is decided.
-    public mutating func nextRenewal(now: Instant) -> [Fence]? {
+    /// Every lease that is held, unstarted ones too; not those whose outcome is decided, but for outcomes that the
+    /// database does not let go: their messages would run again elsewhere.
+    public mutating func nextRenewal(now: Instant) -> RenewalOrder? {
         guard !renewing, let renewAt, renewAt <= now else { return nil }
         var fences = runs.compactMap { run in
             run.flatMap { $0.cause != .leaseLost ? $0.lease.fence : nil }
         }
         for waiting in ready where waiting.until > now { fences.append(waiting.lease.fence) }
         if let suspect = caution.suspect { fences.append(suspect.fence) }
-        self.renewAt = held - reserved > 0 || caution.isActive ? now + policy.visibilityTimeout / 3 : nil
+        for item in again where item.isStuck { fences += item.settlements.map(\.fence) }
+        let goesOn = held - reserved > 0 || caution.isActive || stuck > 0
+        self.renewAt = goesOn ? now + policy.visibilityTimeout / 3 : nil
         guard !fences.isEmpty else { return nil }
         renewing = true
-        return fences.sorted { $0.messageID < $1.messageID }
+        renewingSince = now
+        fences.sort { $0.messageID < $1.messageID }
+        let end = now + policy.renewalWindow
+        lateRenewals.began(fences, until: end, now: now)
+        return RenewalOrder(fences: fences, notAfter: serverTime(at: end) ?? Timestamp(microseconds: .max))
+    }
+
+    /// The server's clock at that moment of ours, never earlier than it will be unless it is set back.
+    private func serverTime(at moment: Instant) -> Timestamp? {
+        serverClock.map { Timestamp(microseconds: $0.time.microseconds + (moment - $0.sent).inMicroseconds) }
     }
 
     /// - Returns: the workers whose handlers are to be cancelled.
     public mutating func renewed(_ fences: [Fence], _ renewals: Renewals, now: Instant) -> [Int] {
         renewing = false
+        renewalFailures = 0
+        lateRenewals.answered()
         let until = renewals.sent + policy.visibilityTimeout
         var answers: [Fence: Renewal] = [:]
         for (fence, result) in zip(fences, renewals.results) { answers[fence] = result }
@@ -63,9 +77,23 @@ extension Flow {
     }
 
     /// Nothing is known of the leases; those that end before the next try are lost by their time.
+    ///
+    /// Until a renewal succeeds nothing is claimed, because a handler that takes longer than its lease would be
+    /// cancelled, and begun again with the next claim. With no lease left there is nothing to renew: then one message is
+    /// claimed after a while, more rarely each time.
     public mutating func renewalFailed(now: Instant) {
         renewing = false
+        renewalFailures += 1
+        let delay = grown(.seconds(1), times: renewalFailures - 1, most: .seconds(60))
+        claimUnrenewedAt = now + delay
         renewSoon(now: now)
+    }
+
+    /// Whether claims wait for a renewal to succeed.
+    func waitsForRenewal(now: Instant) -> Bool {
+        if renewing, let renewingSince, now - renewingSince > policy.visibilityTimeout / 3 { return true }
+        guard renewalFailures > 0 else { return false }
+        return held > 0 || claimUnrenewedAt.map { now < $0 } ?? false
     }
 
     private mutating func renewSoon(now: Instant) {

@@ -28,7 +28,7 @@ extension Flow {
         if let settlement = decided(lease) ?? Settlement.beforeRun(lease, policy: policy) {
             heldBytes -= lease.held
             settle(settlement)
-        } else if mode == .stopping {
+        } else if isStopping {
             release(lease)
         } else if policy.runsInProcess, lease.history.crashes >= max(1, policy.maxCrashes - 1) {
             if caution.isActive { return release(lease) }
@@ -109,7 +109,7 @@ extension Flow {
     }
 
     private var idle: Assignment {
-        mode == .stopping && reserved == 0 ? .stop : .wait
+        isStopping && reserved == 0 ? .stop : .wait
     }
 
     private mutating func begin(_ lease: Lease, until: Instant, worker: Int, now: Instant) -> Assignment {
@@ -190,8 +190,9 @@ extension Flow {
         }
         // Several workers find out at the same time; that is one fault.
         if fault.map({ $0.until <= now }) ?? true { faults += 1 }
-        let delay = grown(.seconds(1), times: faults - 1, most: .seconds(60))
-        fault = Pause(until: now + delay, reason: reason, isDatabase: false)
+        let (first, most) = Pause.Cause.handler.bounds
+        let delay = grown(first, times: faults - 1, most: most)
+        fault = Pause(until: now + delay, reason: reason, cause: .handler)
         while let waiting = ready.popFirst() { release(waiting.lease, after: policy.notStartedDelay) }
     }
 
@@ -222,15 +223,18 @@ extension Flow {
                 }
             }
         }
-        if isStopping(at: now) {
+        if lifecycle.tick(now: now) { halt() }
+        if lifecycle.isGraceOver(at: now) {
             // The last time that phantoms are closed.
             phantomsUntil = nil
             closePhantomsAt = closePhantomsAt.map { min($0, now) }
             for index in runs.indices where runs[index].map({ $0.cause == nil }) ?? false {
                 runs[index]?.cause = .shutdown
                 cancelled.append(index)
+                if let id = runs[index]?.lease.fence.messageID { cutOff.append(id) }
             }
         }
+        noteLeft(now: now)
         return cancelled
     }
 

@@ -8,14 +8,6 @@ import DequeModule
 /// A message's way: ``hint(_:now:)`` → ``nextJob(now:)`` claims → ``take(worker:now:)`` works →
 /// ``finished(worker:verdict:now:)`` makes the outcome → ``nextJob(now:)`` settles; ``nextRenewal(now:)`` on the side.
 public struct Flow: Sendable {
-    public enum Mode: Sendable, Equatable {
-        case running
-        /// Takes nothing new and goes on with what is held.
-        case quiet
-        /// Also hands back what has not begun, and ends.
-        case stopping
-    }
-
     struct Run: Sendable {
         var lease: Lease
         var until: Instant
@@ -30,14 +22,14 @@ public struct Flow: Sendable {
     }
 
     public let policy: QueuePolicy
-    public internal(set) var mode = Mode.running
+    var lifecycle = Lifecycle()
+    /// The database is known not to answer: what waits for it brings nothing soon.
+    var isAway = false
     public internal(set) var counters = Counters()
 
     var ready: Deque<Waiting> = []
     var runs: [Run?]
     var running = 0
-    var stopDeadline: Instant?
-    var isHalted = false
 
     // Settling.
     var done: Deque<Settlement> = []
@@ -67,6 +59,8 @@ public struct Flow: Sendable {
     var burials: [Burial] = []
     var troubles: [Trouble] = []
     var failures: [FailedRun] = []
+    var cutOff: [Int64] = []
+    var abandoned = 0
 
     // Claiming.
     var attention = Attention()
@@ -81,8 +75,16 @@ public struct Flow: Sendable {
     /// Claims that took too long are repeated with less, and grow again.
     var claimCap = Int.max
     var caution = Caution()
+    var unclaimable = UnclaimableRows()
+    /// Groups of a search whose claims are under way.
+    var groupsAsked: [[Candidate]] = []
+    var isMarking = false
+    /// Claims in a row that took longer than a call may.
+    var slowClaims = 0
     var pause: Pause?
     var pauses = 0
+    /// Messages whose outcomes were refused alone while none passed, and the count of landings meanwhile.
+    var refusedAlone: (messages: Set<Int64>, landings: Int) = ([], 0)
     /// The handler could not be started: nothing is claimed for a while, then one message tries.
     var fault: Pause?
     var faults = 0
@@ -98,6 +100,16 @@ public struct Flow: Sendable {
     // Renewing.
     var renewAt: Instant?
     var renewing = false
+    var renewingSince: Instant?
+    /// Renewals that failed since the last that succeeded.
+    var renewalFailures = 0
+    /// When, in spite of them, a message is claimed.
+    var claimUnrenewedAt: Instant?
+    var lateRenewals = LateRenewals()
+    /// What a delaying settlement has to be written again after, by its fence.
+    var echoes: [Fence: Instant] = [:]
+    /// The server's clock, and when the transaction was sent that told it.
+    var serverClock: (time: Timestamp, sent: Instant)?
     /// No lease ends before this; a lower bound, made exact when it is reached.
     var earliestEnd: Instant?
     var earliestDeadline: Instant?
@@ -113,6 +125,11 @@ public struct Flow: Sendable {
 
     var held: Int { ready.count + running + reserved }
     var capacity: Int { policy.workers + prefetch.places }
+    /// Settlements that the database does not let go, of those not settled yet.
+    var stuck: Int {
+        again.isEmpty && underway.isEmpty
+            ? 0 : (again + underway).reduce(0) { $1.isStuck ? $0 + $1.settlements.count : $0 }
+    }
     var unsettled: Int { done.count + others.count + settling + again.reduce(0) { $0 + $1.settlements.count } }
 
     // MARK: - Wake
@@ -123,10 +140,15 @@ public struct Flow: Sendable {
             attention.hint(now: now)
         case .throttled:
             attention.notifiedThroughThrottle(now: now)
+        case .away:
+            isAway = true
+            noteLeft(now: now)
         case .reconnected:
+            isAway = false
             floor.reset()
             attention.reconnected(now: now)
-            if pause?.isDatabase == true { pause = nil }
+            claimUnrenewedAt = nil
+            if pause?.cause == .database { pause = nil }
         case .listening(let heard):
             attention.listening(heard, now: now)
         case .probed(let probe):
@@ -137,70 +159,90 @@ public struct Flow: Sendable {
     // MARK: - Stop
 
     public mutating func quiet() {
-        if mode == .running { mode = .quiet }
+        lifecycle.quiet()
     }
 
     public mutating func resume(now: Instant) {
-        guard mode == .quiet else { return }
-        mode = .running
-        attention.hint(now: now)
+        if lifecycle.resume() { attention.hint(now: now) }
     }
 
     /// Hands back what has not begun; what runs may go on until the deadline.
-    public mutating func stop(until deadline: Instant, now: Instant) {
-        guard mode != .stopping else {
-            stopDeadline = min(deadline, stopDeadline ?? deadline)
-            return
-        }
-        mode = .stopping
-        stopDeadline = deadline
+    ///
+    /// - Parameter allowance: how long handlers that are cancelled and outcomes to settle may take beyond the deadline;
+    ///   then what is left is given up.
+    public mutating func stop(until deadline: Instant, allowance: Duration, now: Instant) {
+        guard lifecycle.stop(until: deadline, allowance: allowance) else { return }
         releaseReady()
         if let suspect = caution.abandon() { release(suspect) }
+        noteLeft(now: now)
     }
 
-    /// Nothing is held, running or unsettled, or nothing more can be done about it.
-    public var isFinished: Bool {
-        mode == .stopping
-            && (isHalted || (running == 0 && reserved == 0 && unsettled == 0 && ready.isEmpty && isJournalClosed))
+    var isStopping: Bool { lifecycle.isDraining }
+    var isHalted: Bool { lifecycle.isHalted }
+
+    /// Stopped, and nothing is left, or nothing more can be done about it.
+    public var isFinished: Bool { isStopping && (isHalted || left == .nothing) }
+
+    /// What a stop still waits for.
+    private var left: Lifecycle.Left {
+        if running > 0 || !ready.isEmpty || unsettled > stuck { return .work }
+        if stuck == 0, isAway || reserved == 0 && isJournalClosed { return .nothing }
+        return .remnants
     }
 
     /// An open row of ours would be taken for a crash.
     private var isJournalClosed: Bool { lost.isEmpty && losing == 0 && closePhantomsAt == nil }
 
-    /// Stopping, and nothing is left but claims that have not come back.
-    var waitsForClaimsOnly: Bool {
-        mode == .stopping && running == 0 && unsettled == 0 && ready.isEmpty && reserved > 0
+    /// To be called after events, so that remnants are given up in time.
+    mutating func noteLeft(now: Instant) {
+        guard isStopping else { return }
+        let left = left
+        lifecycle.left(left, now: now)
+        guard left == .remnants else { return }
+        // Rows of claims that land later stay open: there is no work to wait beside.
+        phantomsUntil = nil
+        closePhantomsAt = closePhantomsAt.map { min($0, now) }
     }
 
     /// Cheap, and true whenever ``isFinished`` could be.
-    var mayHaveEnded: Bool { mode == .stopping }
+    var mayHaveEnded: Bool { isStopping }
 
     /// Why nothing is claimed, where that is worth a line in the log: not for a database that is away, which is told
     /// once for all queues, nor for a lock.
     var pauseReason: String? {
         if let fault { return fault.reason }
-        guard let pause, !pause.isDatabase, !pause.isBrief else { return nil }
+        if unclaimable.isFull { return "more than \(UnclaimableRows.limit) rows cannot be claimed" }
+        guard let pause, pause.cause != .database, pause.cause != .lock else { return nil }
         return pause.reason
     }
 
     /// Gives up what is not settled yet. The messages come back when their leases end.
-    /// - Returns: how many runs and outcomes are abandoned.
-    public mutating func halt() -> Int {
-        isHalted = true
+    mutating func halt() {
+        abandoned += unsettled + running
         reserved = 0
         reservedBytes = 0
-        return unsettled + running
     }
 
     /// What is to be logged since the last call.
     public mutating func takeNews() -> News? {
-        if losses.isEmpty, burials.isEmpty, troubles.isEmpty, failures.isEmpty { return nil }
-        defer { (losses, burials, troubles, failures) = ([], [], [], []) }
-        return News(lost: losses, deadLettered: burials, troubles: troubles, failed: failures)
-    }
-
-    func isStopping(at now: Instant) -> Bool {
-        mode == .stopping && (stopDeadline.map { $0 <= now } ?? false)
+        if losses.isEmpty, burials.isEmpty, troubles.isEmpty, failures.isEmpty, cutOff.isEmpty, abandoned == 0,
+            !unclaimable.hasNews
+        {
+            return nil
+        }
+        defer {
+            (losses, burials, troubles, failures) = ([], [], [], [])
+            (cutOff, abandoned) = ([], 0)
+        }
+        return News(
+            lost: losses,
+            deadLettered: burials,
+            troubles: troubles,
+            failed: failures,
+            cutOff: cutOff,
+            abandoned: abandoned,
+            unclaimable: unclaimable.takeNews()
+        )
     }
 
     mutating func releaseReady() {
@@ -215,11 +257,14 @@ public struct Flow: Sendable {
     /// The next moment at which asking again could bring something, if nothing happens before.
     public func nextAlarm() -> Instant? {
         var next = earliest(renewing ? nil : renewAt, earliest(earliestEnd, earliestDeadline))
-        if mode == .stopping, running > 0 || closePhantomsAt != nil { next = earliest(next, ahead(stopDeadline)) }
+        next = earliest(next, lifecycle.nextTick)
+        if running > 0 || closePhantomsAt != nil { next = earliest(next, ahead(lifecycle.graceEnd)) }
         for item in again { next = earliest(next, ahead(item.notBefore)) }
         if let closePhantomsAt, !closingPhantoms { next = earliest(next, ahead(closePhantomsAt)) }
         if !lost.isEmpty { next = earliest(next, ahead(loseAgainAt)) }
         for pause in [pause, fault] { next = earliest(next, ahead(pause?.until)) }
+        if renewalFailures > 0 { next = earliest(next, ahead(claimUnrenewedAt)) }
+        if lifecycle.state == .running { next = earliest(next, ahead(unclaimable.nextStep)) }
         return earliest(next, restUntil)
     }
 
@@ -254,32 +299,67 @@ public struct Flow: Sendable {
             counters: counters,
             paused: (pause ?? fault)?.reason,
             isAsleep: attention.isAsleep,
-            isQuiet: mode == .quiet
+            isQuiet: lifecycle.state == .quiet
         )
     }
 }
 
 /// A queue that claims nothing for a while, and why.
 struct Pause: Sendable, Equatable {
+    enum Cause: Sendable, Equatable {
+        /// It is away; the pause ends when it is back, too.
+        case database
+        /// A lock or a deadlock, which pass.
+        case lock
+        /// The server ran out of something.
+        case noRoom
+        /// A table, a right or a policy is missing.
+        case missing
+        /// No claim is taken, whatever row it is for.
+        case claims
+        /// No outcome is written, whatever message it is of.
+        case outcomes
+        /// The database answers, changes nothing, and keeps the message.
+        case kept
+        /// The handler could not be started.
+        case handler
+    }
+
     var until: Instant
     var reason: String
-    /// Ends when the database is back, too.
-    var isDatabase: Bool
-    /// A lock or a deadlock, which pass.
-    var isBrief = false
+    var cause: Cause
 }
 
-/// Settlements of one failed transaction.
+extension Pause.Cause {
+    /// How long the first pause lasts, and how long the longest. Of what somebody has to mend it is a look a second.
+    var bounds: (first: Duration, most: Duration) {
+        switch self {
+        case .database: (.milliseconds(20), .seconds(1))
+        case .lock: (.milliseconds(50), .seconds(2))
+        case .noRoom: (.seconds(1), .seconds(30))
+        case .missing, .kept: (.seconds(1), .seconds(1))
+        case .claims, .outcomes: (.seconds(1), .seconds(10))
+        case .handler: (.seconds(1), .seconds(60))
+        }
+    }
+}
+
+/// Settlements that go again: their transaction failed, or they have to be written once more.
 struct Repeat: Sendable {
     var settlements: [Settlement]
     var notBefore: Instant
     var tries: Int
     /// How often the database has refused it, being one by itself.
     var rejections = 0
-    /// The database had no room for it when so many others had landed.
+    /// Value of ``Flow/landings`` when nothing passed. If it has grown since, others got through.
     var exhaustedAt: Int?
     /// There was room for others meanwhile.
     var isOwnFault = false
+    /// The database answered, changed nothing, and the row still carries the fence.
+    var isStuck = false
+    /// Written once already, and written again because a renewal that landed late may have undone it: when the message is
+    /// due. Nothing of it is counted again.
+    var echoDue: Instant?
 }
 
 /// A small, fast, seeded generator, so that a history can be replayed.
@@ -311,6 +391,19 @@ public struct News: Sendable, Equatable {
     public var deadLettered: [Burial]
     public var troubles: [Trouble]
     public var failed: [FailedRun]
+    /// Messages whose handlers the end of the shutdown's grace cancelled.
+    public var cutOff: [Int64]
+    /// How many runs and outcomes a stop gave up.
+    public var abandoned: Int
+    public var unclaimable: [UnclaimableNews]
+}
+
+/// A row that no claim can take.
+public struct UnclaimableNews: Sendable, Equatable {
+    public let messageID: Int64
+    public let reason: String
+    /// It could not be dead-lettered, either.
+    public let staysForGood: Bool
 }
 
 /// A run that spent an attempt. Why is told in the journal, and not in the log: a reason may quote the message.

@@ -5,13 +5,33 @@
 public struct Fence: Sendable, Hashable {
     public let messageID: Int64
     public let readCount: Int32
+    public let source: FenceSource
     /// `last_read_at`; on a PGMQ that has none (before 1.10), `enqueued_at`.
     public let readAt: Timestamp
 
-    public init(messageID: Int64, readCount: Int32, readAt: Timestamp) {
+    public init(messageID: Int64, readCount: Int32, readAt: Timestamp, source: FenceSource = FenceSource()) {
         self.messageID = messageID
         self.readCount = readCount
+        self.source = source
         self.readAt = readAt
+    }
+
+    /// No claim counts further: beyond it fences would repeat.
+    public static let lastReadCount = Int32.max
+}
+
+/// Which column and which table a fence was read from. A queue may be upgraded, or a partition dropped, while a lease is
+/// held, so the lease remembers it. The port makes it and reads it; the engine hands it back as it came.
+public struct FenceSource: Sendable, Hashable {
+    /// The number that the port gives to a partition; 0: the queue's own table.
+    public let partition: UInt16
+    /// The column changes with no settlement that delays the message (PGMQ before 1.10): such a settlement does not end
+    /// the fence, and a renewal that lands behind it still finds its row.
+    public let outlivesDelay: Bool
+
+    public init(partition: UInt16 = 0, outlivesDelay: Bool = false) {
+        self.partition = partition
+        self.outlivesDelay = outlivesDelay
     }
 }
 

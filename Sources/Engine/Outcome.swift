@@ -71,7 +71,60 @@ public struct Settlement: Sendable, Equatable {
     public var fence: Fence { delivery.fence }
 }
 
+extension Outcome {
+    /// The message stays in its queue.
+    var isDelaying: Bool {
+        switch self {
+        case .done, .deadLetter: false
+        case .retry, .snooze, .released, .condemned: true
+        }
+    }
+
+    fileprivate func delayed(by delay: Duration) -> Outcome {
+        switch self {
+        case .done, .deadLetter: self
+        case .retry(_, let reason): .retry(after: delay, reason: reason)
+        case .snooze: .snooze(delay)
+        case .released: .released(after: delay)
+        case .condemned(let reason, _): .condemned(reason: reason, after: delay)
+        }
+    }
+
+    fileprivate var inASCII: Outcome {
+        switch self {
+        case .done, .snooze, .released: self
+        case .retry(let delay, let reason): .retry(after: delay, reason: reason.inASCII)
+        case .deadLetter(let reason): .deadLetter(reason: reason.inASCII)
+        case .condemned(let reason, let delay): .condemned(reason: reason.inASCII, after: delay)
+        }
+    }
+}
+
+extension String {
+    /// Every other character is a question mark.
+    fileprivate var inASCII: String {
+        utf8.allSatisfy { $0 < 0x80 }
+            ? self : String(String.UnicodeScalarView(unicodeScalars.map { $0.isASCII ? $0 : "?" }))
+    }
+}
+
 extension Settlement {
+    /// The same, with a delay that is counted from another moment.
+    func delayed(by delay: Duration) -> Settlement {
+        var settlement = self
+        settlement.outcome = outcome.delayed(by: delay)
+        return settlement
+    }
+
+    /// The same, with reasons that every encoding knows.
+    var inASCII: Settlement {
+        var attempt = attempt
+        if let reason = attempt?.reason { attempt?.reason = reason.inASCII }
+        var settlement = Settlement(delivery: delivery, outcome: outcome.inASCII, attempt: attempt, place: place)
+        settlement.mayHaveHappened = mayHaveHappened
+        return settlement
+    }
+
     /// By its id, wherever it lies.
     var anywhere: Settlement {
         var settlement = self
@@ -146,6 +199,9 @@ extension Settlement {
         let reason: String
         if lease.isOversized {
             reason = "too_large: \(lease.size) bytes, the limit is \(policy.maxMessageBytes)"
+        } else if lease.fence.readCount == Fence.lastReadCount {
+            reason =
+                "read_ct_exhausted: read_ct is at the end of its type, so further deliveries could not be told apart"
         } else if let condemned = history.condemned {
             reason = condemned
         } else if history.attempts >= policy.retry.maxAttempts {

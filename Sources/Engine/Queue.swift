@@ -3,7 +3,7 @@ public protocol Queue: Sendable {
     /// Settles and claims in one transaction. Waits while the database is away.
     ///
     /// Nothing of it has happened when it throws `rejected`, `conflict`, `busy`, `exhausted` or `refused`; with `unavailable`
-    /// that is unknown.
+    /// or `overdue` that is unknown.
     func exchange(_ exchange: Exchange) async throws(QueueFailure) -> ExchangeResult
 
     /// Reads what a claim has left where it was.
@@ -11,14 +11,19 @@ public protocol Queue: Sendable {
     func read(_ fence: Fence) async throws(QueueFailure) -> Content?
 
     /// Extends leases to a whole visibility timeout from now. The results stand in the order of the fences.
-    func renew(_ fences: [Fence]) async throws(QueueFailure) -> Renewals
+    func renew(_ renewal: RenewalOrder) async throws(QueueFailure) -> Renewals
 
     /// Closes the journal rows of claims whose reply never came: all open ones of this daemon but those held.
     func closePhantoms(holding: [Delivery]) async throws(QueueFailure)
 
     /// Looks without claiming.
-    /// - Parameter besides: at the other queues that sleep, too, and tells them.
-    func probe(besides: Bool) async throws(QueueFailure) -> Probe
+    /// - Parameters:
+    ///   - besides: at the other queues that sleep, too, and tells them.
+    ///   - passingOver: rows of this queue that do not count, because no claim can take them.
+    func probe(besides: Bool, passingOver: [Int64]) async throws(QueueFailure) -> Probe
+
+    /// The rows that this claim would take, without their bodies and without changing them.
+    func list(_ claim: Claim) async throws(QueueFailure) -> [Candidate]
 
     /// Asks producers to ring from now on.
     /// - Returns: false where no ringing can be relied on: the queue must be polled.
@@ -39,6 +44,8 @@ public struct Claim: Sendable, Equatable {
         case all
         /// From a second ago, by the server's clock, where there is no floor and a claim of everything takes too long.
         case recent
+        /// These messages, where they are visible.
+        case only([Int64])
     }
 
     public var limit: Int
@@ -48,6 +55,8 @@ public struct Claim: Sendable, Equatable {
     /// A body that is larger, headers included, is left where it is: it is read when the message's turn comes. So a claim
     /// brings no more than `limit` times this, whatever the size of what it finds.
     public var bytesEach: Int
+    /// Rows that no claim can take.
+    public var passingOver: [Int64] = []
 
     public init(limit: Int, reach: Reach, floor: Timestamp?, bytesEach: Int = .max) {
         self.limit = limit
@@ -65,34 +74,88 @@ public struct Exchange: Sendable, Equatable {
     public var claim: Claim?
     /// A suspect, about to run alone: its journal row is opened, if the fence holds.
     public var begins: Delivery?
+    public var unclaimable: UnclaimableOrder?
 
     public init(
         settlements: [Settlement] = [],
         lost: [Delivery] = [],
         claim: Claim? = nil,
-        begins: Delivery? = nil
+        begins: Delivery? = nil,
+        unclaimable: UnclaimableOrder? = nil
     ) {
         self.settlements = settlements
         self.lost = lost
         self.claim = claim
         self.begins = begins
+        self.unclaimable = unclaimable
     }
+}
+
+/// What is done about rows that no claim can take.
+public enum UnclaimableOrder: Sendable, Equatable {
+    public struct Mark: Sendable, Equatable {
+        public let candidate: Candidate
+        /// nil: the row can be claimed again, or is gone.
+        public let reason: String?
+
+        public init(candidate: Candidate, reason: String?) {
+            self.candidate = candidate
+            self.reason = reason
+        }
+    }
+
+    /// Names them in the journal.
+    case mark([Mark])
+    /// Moves the row to the dead-letter queue unread, by a copy inside the database: if it is still visible, still as it
+    /// was seen, and locked by nobody.
+    case deadLetter(Candidate, reason: String)
 }
 
 public struct ExchangeResult: Sendable {
     /// Settlements, and a suspect about to begin, whose fence held no more.
     public var refused: Set<Fence>
+    /// Of the refused, those whose rows still carry the fence: the database does not let go of the messages.
+    public var kept: Set<Fence>
     public var claimed: [Lease]
+    /// Rows that a claim of ``Claim/Reach/only(_:)`` locked and did not change.
+    public var swallowed: Set<Int64>
+    /// Whether an unclaimable row was dead-lettered.
+    public var moved: Bool
     /// The server's clock at the transaction's start.
     public var clock: Timestamp
     /// Just before it was sent: what was claimed is counted from here, never from the answer.
     public var sent: Instant
 
-    public init(refused: Set<Fence> = [], claimed: [Lease] = [], clock: Timestamp, sent: Instant) {
+    public init(
+        refused: Set<Fence> = [],
+        kept: Set<Fence> = [],
+        claimed: [Lease] = [],
+        swallowed: Set<Int64> = [],
+        moved: Bool = false,
+        clock: Timestamp,
+        sent: Instant
+    ) {
         self.refused = refused
+        self.kept = kept
         self.claimed = claimed
+        self.swallowed = swallowed
+        self.moved = moved
         self.clock = clock
         self.sent = sent
+    }
+}
+
+/// The leases to extend.
+public struct RenewalOrder: Sendable, Equatable {
+    /// In the order of their messages' ids.
+    public var fences: [Fence]
+    /// The server's time from which on the renewal changes nothing any more. Only a fence that outlives a delaying
+    /// settlement needs it: what is settled meanwhile is written once more after that moment.
+    public var notAfter: Timestamp
+
+    public init(fences: [Fence], notAfter: Timestamp = Timestamp(microseconds: .max)) {
+        self.fences = fences
+        self.notAfter = notAfter
     }
 }
 
@@ -132,6 +195,8 @@ public struct Probe: Sendable, Equatable {
 public enum QueueFailure: Error, Sendable, Equatable {
     /// The connection went; what happened is unknown.
     case unavailable(String)
+    /// The server was there and did not answer in time; what happened is unknown, and the connection is closed.
+    case overdue(String)
     /// A lock, a deadlock, a statement timeout: the same again soon. `smaller`: with less at once.
     case busy(String, smaller: Bool)
     /// Disk, memory or connections ran out: go on settling, claim nothing for a while.
@@ -144,13 +209,27 @@ public enum QueueFailure: Error, Sendable, Equatable {
     case conflict(String)
     case cancelled
 
+    /// Something that others have to mend.
+    var isMissing: Bool {
+        if case .refused = self { true } else { false }
+    }
+
     var isConflict: Bool {
         if case .conflict = self { true } else { false }
     }
 
+    /// Nobody knows whether it happened.
+    var isUnknown: Bool {
+        switch self {
+        case .unavailable, .overdue: true
+        case .busy, .exhausted, .refused, .rejected, .conflict, .cancelled: false
+        }
+    }
+
     public var reason: String {
         switch self {
-        case .unavailable(let reason), .busy(let reason, _), .exhausted(let reason), .refused(let reason),
+        case .unavailable(let reason), .overdue(let reason), .busy(let reason, _), .exhausted(let reason),
+            .refused(let reason),
             .rejected(let reason), .conflict(let reason):
             reason
         case .cancelled: "cancelled"
@@ -163,6 +242,8 @@ public enum Wake: Sendable, Equatable {
     case notified
     /// PGMQ's own trigger is throttled on its leading edge: what was sent just after it gave no sound.
     case throttled
+    /// The database does not answer.
+    case away
     /// The connections are new: the floor means nothing any more.
     case reconnected
     /// LISTEN was found to deliver, or not to.

@@ -4,9 +4,8 @@ import Logging
 struct Due {
     var assignments: [(CheckedContinuation<Assignment, Never>, Assignment)] = []
     var errands: [(CheckedContinuation<QueueConsumer.Errand, Never>, QueueConsumer.Errand)] = []
-    var renewal: (CheckedContinuation<[Fence]?, Never>, [Fence]?)?
+    var renewal: (CheckedContinuation<RenewalOrder?, Never>, RenewalOrder?)?
     var ended: [CheckedContinuation<Void, Never>] = []
-    var overdue: CheckedContinuation<Instant?, Never>?
     var alarm: Instant?
     var news: News?
     var failed: (run: FailedRun, untold: Int)?
@@ -22,8 +21,8 @@ extension QueueConsumer.State {
         while !idlePumps.isEmpty, let job = flow.nextJob(now: now) {
             due.errands.append((idlePumps.removeLast(), .job(job)))
         }
-        if idleRenewer != nil, let fences = flow.nextRenewal(now: now), let renewer = idleRenewer.take() {
-            due.renewal = (renewer, fences)
+        if idleRenewer != nil, let order = flow.nextRenewal(now: now), let renewer = idleRenewer.take() {
+            due.renewal = (renewer, order)
         }
         due.news = flow.takeNews()
         if let failed = due.news?.failed { due.failed = failureLog.told(failed, now: now) }
@@ -32,8 +31,15 @@ extension QueueConsumer.State {
             due.pause = .some(pauseLogged)
         }
         if flow.isFinished { end(&due) }
-        due.alarm = flow.nextAlarm()
+        due.alarm = toArm(flow.nextAlarm())
         return due
+    }
+
+    /// - Returns: the moment, where the timer is not armed for it or an earlier one.
+    mutating func toArm(_ time: Instant?) -> Instant? {
+        guard let time, armed.map({ time < $0 }) ?? true else { return nil }
+        armed = time
+        return time
     }
 
     private mutating func assign(_ due: inout Due, now: Instant) {
@@ -54,7 +60,6 @@ extension QueueConsumer.State {
         if let renewer = idleRenewer.take() { due.renewal = (renewer, nil) }
         due.ended = ended
         ended = []
-        due.overdue = overdue.take()
     }
 }
 
@@ -98,11 +103,37 @@ extension QueueConsumer {
         if news.deadLettered.count > most {
             logger.warning("more dead-lettered", metadata: ["count": "\(news.deadLettered.count - most)"])
         }
+        for row in news.unclaimable {
+            logger.error(
+                row.staysForGood
+                    ? "row passed over: it can be neither claimed nor dead-lettered, and stays in its queue"
+                    : "row passed over: no claim can take it, and the others go on",
+                metadata: ["msg_id": "\(row.messageID)", "reason": "\(row.reason)"]
+            )
+        }
+        if !news.cutOff.isEmpty {
+            logger.warning(
+                "shutdown grace over: handlers are cancelled, their messages are handed back",
+                metadata: ["count": "\(news.cutOff.count)", "msg_ids": "\(Self.listed(news.cutOff))"]
+            )
+        }
+        if news.abandoned > 0 {
+            logger.error(
+                "stopped with work left; its messages come back when their leases end",
+                metadata: ["count": "\(news.abandoned)"]
+            )
+        }
         for trouble in news.troubles {
             logger.error(
                 "outcome could not be written, tried again",
                 metadata: ["msg_id": "\(trouble.messageID)", "reason": "\(trouble.reason)"]
             )
         }
+    }
+
+    /// The first ids of many.
+    private static func listed(_ ids: [Int64]) -> String {
+        let shown = ids.prefix(20).map(String.init).joined(separator: ",")
+        return ids.count > 20 ? shown + ",…" : shown
     }
 }

@@ -52,22 +52,33 @@ extension QueueConsumer {
         case .unregister:
             try? await queue.wakeUp()
             perform { flow, _ in flow.unregistered() }
-        case .probe(let besides):
-            let probe = try? await queue.probe(besides: besides)
+        case .probe(let besides, let passingOver):
+            let probe = try? await queue.probe(besides: besides, passingOver: passingOver)
             perform { flow, now in flow.probed(probe, now: now) }
+        case .list(let claim):
+            let result: Result<[Candidate], QueueFailure>
+            do throws(QueueFailure) {
+                result = .success(try await queue.list(claim))
+            } catch {
+                result = .failure(error)
+            }
+            perform { flow, now in flow.listed(result, now: now) }
         }
     }
 
     /// Extends the leases, apart from the pumps: a renewal never waits for a claim.
     func renew() async {
-        while let fences = await nextRenewal() {
+        while let order = await nextRenewal() {
             state.withLock { $0.pulse.renewalBegan(now: .now) }
             do throws(QueueFailure) {
-                let renewals = try await queue.renew(fences)
-                performCancelling { flow, now in flow.renewed(fences, renewals, now: now) }
+                let renewals = try await queue.renew(order)
+                performCancelling { flow, now in flow.renewed(order.fences, renewals, now: now) }
             } catch {
                 if error != .cancelled {
-                    logger.debug("renewal failed, tried again", metadata: ["reason": "\(error.reason)"])
+                    logger.warning(
+                        "renewal failed, retried; nothing is claimed meanwhile",
+                        metadata: ["reason": "\(error.reason)"]
+                    )
                 }
                 perform { flow, now in flow.renewalFailed(now: now) }
             }
@@ -75,7 +86,7 @@ extension QueueConsumer {
         }
     }
 
-    private func nextRenewal() async -> [Fence]? {
+    private func nextRenewal() async -> RenewalOrder? {
         await withCheckedContinuation { continuation in
             let now = Instant.now
             let due = state.withLock { state in

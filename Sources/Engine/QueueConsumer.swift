@@ -10,12 +10,12 @@ public final class QueueConsumer: Sendable {
         var flow: Flow
         var idleWorkers: [(worker: Int, continuation: CheckedContinuation<Assignment, Never>)] = []
         var idlePumps: [CheckedContinuation<Errand, Never>] = []
-        var idleRenewer: CheckedContinuation<[Fence]?, Never>?
+        var idleRenewer: CheckedContinuation<RenewalOrder?, Never>?
         var ended: [CheckedContinuation<Void, Never>] = []
-        var overdue: CheckedContinuation<Instant?, Never>?
-        var stopDeadline: Instant?
         var tasks: [Task<Void, Never>?]
         var hasEnded = false
+        /// The earliest moment for which the timer has been armed since it last fired.
+        var armed: Instant?
         var pulse = Pulse()
         var pauseLogged: String?
         var failureLog = FailureLog()
@@ -69,17 +69,17 @@ public final class QueueConsumer: Sendable {
         let alarm = Alarm(label: "queue.\(name)") { [weak self] in self?.alarmFired() }
         self.alarm.withLock { $0 = alarm }
         for worker in 0..<state.withLock({ $0.tasks.count }) { start(worker: worker) }
+        // Not children of this task: whoever cancels it asks for a stop, and a stop hands messages back through them.
+        let calls =
+            (0..<pumps).map { number in Task(name: "\(name) call \(number)") { await self.pump(number) } }
+            + [Task(name: "\(name) renewal") { await self.renew() }]
         await withTaskCancellationHandler {
-            await withTaskGroup(of: Void.self) { group in
-                for number in 0..<pumps { group.addTask { await self.pump(number) } }
-                group.addTask { await self.renew() }
-                group.addTask { await self.haltWhenOverdue() }
-                await end()
-                group.cancelAll()
-            }
+            await end()
         } onCancel: {
             stop(grace: .zero)
         }
+        for call in calls { call.cancel() }
+        for call in calls { await call.value }
         alarm.cancel()
         let halted = state.withLock { $0.flow.snapshot(now: .now).runs.count > 0 }
         if halted { return }
@@ -105,13 +105,10 @@ public final class QueueConsumer: Sendable {
     /// shorten it.
     public func stop(grace: Duration) {
         let deadline = Instant.now + grace
-        perform { flow, now in flow.stop(until: deadline, now: now) }
-        let waiter = state.withLock { state in
-            state.stopDeadline = min(deadline, state.stopDeadline ?? deadline)
-            return state.overdue.take()
+        performCancelling { flow, now in
+            flow.stop(until: deadline, allowance: flushAllowance, now: now)
+            return flow.tick(now: now)
         }
-        waiter?.resume(returning: state.withLock { $0.stopDeadline })
-        alarmFired()
     }
 
     /// Stopped, drained and done.
@@ -138,9 +135,8 @@ public final class QueueConsumer: Sendable {
     func handOut(_ due: Due) {
         for (continuation, assignment) in due.assignments { continuation.resume(returning: assignment) }
         for (continuation, errand) in due.errands { continuation.resume(returning: errand) }
-        if let (continuation, fences) = due.renewal { continuation.resume(returning: fences) }
+        if let (continuation, order) = due.renewal { continuation.resume(returning: order) }
         for continuation in due.ended { continuation.resume() }
-        due.overdue?.resume(returning: nil)
         if due.ended.isEmpty { alarm.withLock { $0 }?.arm(at: due.alarm) }
         if due.news != nil || due.pause != nil { log(due) }
     }
@@ -158,6 +154,7 @@ public final class QueueConsumer: Sendable {
     }
 
     private func alarmFired() {
+        state.withLock { $0.armed = nil }
         performCancelling { flow, now in flow.tick(now: now) }
     }
 
@@ -169,38 +166,6 @@ public final class QueueConsumer: Sendable {
             }
             if over { continuation.resume() }
         }
-    }
-
-    private func haltWhenOverdue() async {
-        let deadline = await withCheckedContinuation { continuation in
-            let known = state.withLock { state -> Instant?? in
-                if state.hasEnded { return .some(nil) }
-                if let deadline = state.stopDeadline { return .some(deadline) }
-                state.overdue = continuation
-                return nil
-            }
-            if let known { continuation.resume(returning: known) }
-        }
-        guard deadline != nil else { return }
-        var sinceIdle: Instant?
-        while true {
-            do {
-                try await Task.sleep(for: .milliseconds(100))
-            } catch {
-                return
-            }
-            let (end, isIdle) = state.withLock { ($0.stopDeadline, $0.flow.waitsForClaimsOnly) }
-            sinceIdle = isIdle ? sinceIdle ?? .now : nil
-            if let end, end + flushAllowance <= .now { break }
-            // A claim on its way may still bring leases to hand back; while the database is away it brings nothing.
-            if let sinceIdle, sinceIdle + flushAllowance <= .now { break }
-        }
-        let abandoned = perform { flow, _ in flow.halt() }
-        guard abandoned > 0 else { return }
-        logger.error(
-            "stopped with work left; its messages come back when their leases end",
-            metadata: ["unsettled": "\(abandoned)"]
-        )
     }
 
     // MARK: - Workers
@@ -231,9 +196,13 @@ public final class QueueConsumer: Sendable {
         }
     }
 
+    /// A server that is slow for once does not make a message unreadable.
+    private static let mostOverdueReads = 3
+
     /// Reads what the claim has left, then runs the handler.
     private func handle(_ message: Message, of fence: Fence, by worker: Int) async -> Verdict {
         var pause = Duration.milliseconds(200)
+        var tries = 1
         while !Task.isCancelled {
             do throws(QueueFailure) {
                 let content = try await queue.read(fence)
@@ -244,11 +213,16 @@ public final class QueueConsumer: Sendable {
                 return .snooze(.zero)
             } catch {
                 switch error {
-                case .unavailable, .busy, .exhausted, .cancelled:
+                case .unavailable, .busy, .exhausted, .refused, .cancelled:
                     try? await Task.sleep(for: pause)
                     pause = min(pause * 2, .seconds(2))
-                case .refused(let reason), .rejected(let reason), .conflict(let reason):
-                    return .notStarted("its body cannot be read: \(reason)")
+                case .overdue(let reason) where tries < Self.mostOverdueReads:
+                    tries += 1
+                    logger.debug("body not read in time, retried", metadata: ["reason": "\(reason)"])
+                case .overdue(let reason), .rejected(let reason), .conflict(let reason):
+                    // The message's fault: it fails, and in the end is dead-lettered by a copy inside the database.
+                    perform { flow, _ in flow.hasRead(worker: worker) }
+                    return .failed("unreadable: its body cannot be read: \(reason)")
                 }
             }
         }
@@ -258,16 +232,17 @@ public final class QueueConsumer: Sendable {
     private func firstAssignment(_ worker: Int) async -> Assignment {
         await withCheckedContinuation { continuation in
             let now = Instant.now
-            let (ready, due) = state.withLock { state -> (Assignment?, Due?) in
-                let next = state.flow.take(worker: worker, now: now)
+            let (ready, due) = state.withLock { state -> (Assignment?, Due) in
+                var next: Assignment? = state.flow.take(worker: worker, now: now)
                 if case .wait = next {
                     state.idleWorkers.append((worker, continuation))
-                    return (nil, state.dispatch(now: now))
+                    next = nil
                 }
-                return (next, nil)
+                // In either case: what has begun has a deadline, for which nobody else arms the timer.
+                return (next, state.dispatch(now: now))
             }
             if let ready { continuation.resume(returning: ready) }
-            if let due { handOut(due) }
+            handOut(due)
         }
     }
 
@@ -275,13 +250,15 @@ public final class QueueConsumer: Sendable {
     private func finish(_ worker: Int, _ verdict: Verdict) async -> Assignment? {
         let now = Instant.now
         // What is to be handed out is large, and nearly always nothing: it does not come out of this lock.
-        let (next, asks) = state.withLock { state -> (Assignment?, Bool) in
-            if state.flow.finished(worker: worker, verdict: verdict, now: now) != nil { return (nil, true) }
+        let (next, asks, deadline) = state.withLock { state -> (Assignment?, Bool, Instant?) in
+            if state.flow.finished(worker: worker, verdict: verdict, now: now) != nil { return (nil, true, nil) }
             let next = state.flow.take(worker: worker, now: now)
             // While both pumps are busy there is nobody to hand anything to: the next of them will ask.
             let hasPump = !state.idlePumps.isEmpty && !state.flow.isGathering(now: now)
-            return (next, hasPump || state.flow.mayHaveEnded)
+            let asks = hasPump || state.flow.mayHaveEnded
+            return (next, asks, asks ? nil : state.toArm(state.flow.earliestDeadline))
         }
+        if let deadline { alarm.withLock { $0 }?.arm(at: deadline) }
         if asks { handOut(state.withLock { $0.dispatch(now: now) }) }
         guard let next else { return nil }
         if case .wait = next { return await firstAssignment(worker) }

@@ -19,6 +19,9 @@ public struct QueuePolicy: Sendable, Equatable {
     /// The most that one statement claims or settles. Less is for measuring: batches find their size by themselves.
     public var batchLimit = 500
 
+    /// How long after it was decided a renewal may still change a lease.
+    var renewalWindow: Duration { visibilityTimeout / 6 }
+
     public init(
         name: String,
         workers: Int = 8,

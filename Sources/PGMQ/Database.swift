@@ -48,7 +48,11 @@ public final class Database: Sendable {
                 settings: .init(url: settings.url, application: "pgmqd \(role)", size: size),
                 onEvent: { event in
                     availability.report(event, role: role)
-                    if case .opened = event { epoch.advance() }
+                    switch event {
+                    case .opened: epoch.advance()
+                    case .failed: if availability.outage != nil { epoch.wentAway() }
+                    case .lost: break
+                    }
                 }
             )
         }
@@ -94,6 +98,11 @@ public final class Database: Sendable {
         epoch.actions.withLock { $0.append(action) }
     }
 
+    /// - Parameter action: called each time the database was found away.
+    func onAway(_ action: @escaping @Sendable () -> Void) {
+        epoch.awayActions.withLock { $0.append(action) }
+    }
+
     func limits(synchronousCommit: Bool = true) -> Limits {
         Limits(
             deadline: settings.callDeadline,
@@ -106,6 +115,11 @@ public final class Database: Sendable {
     private final class Epoch: Sendable {
         let value = Mutex(0)
         let actions = Mutex<[@Sendable () -> Void]>([])
+        let awayActions = Mutex<[@Sendable () -> Void]>([])
+
+        func wentAway() {
+            for action in awayActions.withLock({ $0 }) { action() }
+        }
 
         func advance() {
             value.withLock { $0 += 1 }

@@ -37,26 +37,39 @@ public final class PGMQQueue: Engine.Queue {
             onWake(wake)
         }
         database.onReconnect { onWake(.reconnected) }
+        database.onAway { onWake(.away) }
     }
 
     // MARK: - The port
 
     public func exchange(_ exchange: Exchange) async throws(QueueFailure) -> ExchangeResult {
         let reply = try await carry(exchange)
-        var refused = Set(zip(reply.settling, reply.rows).flatMap { $0.refused($1) })
-        if let suspect = exchange.begins, reply.rows[reply.settling.count].count == 0 { refused.insert(suspect.fence) }
+        var refused = reply.refused
+        if let suspect = exchange.begins, reply.begun?.count == 0 { refused.insert(suspect.fence) }
         return ExchangeResult(
             refused: refused,
-            claimed: exchange.claim == nil ? [] : reply.rows.last.map(leases) ?? [],
+            kept: reply.kept,
+            claimed: reply.claimed.map(leases) ?? [],
+            swallowed: reply.claimed.map { Self.swallowed($0.rows) } ?? [],
+            moved: reply.moved.map { $0.count > 0 } ?? false,
             clock: ServerTime.timestamp(reply.clock),
             sent: reply.sent
         )
     }
 
-    /// What came back, not yet read: the connection is free for others meanwhile.
+    /// The rows of a claim, and where their fences were read.
+    private struct Claimed: Sendable {
+        let rows: Rows
+        let source: FenceSource
+    }
+
+    /// What came back. What was claimed is not read yet: the connection is free for others meanwhile.
     private struct Reply: Sendable {
-        let settling: [SettlingStatement]
-        let rows: [Rows]
+        var refused: Set<Fence> = []
+        var kept: Set<Fence> = []
+        var begun: Rows?
+        var moved: Rows?
+        var claimed: Claimed?
         let clock: Int64
         let sent: Instant
     }
@@ -64,20 +77,30 @@ public final class PGMQQueue: Engine.Queue {
     private func carry(_ exchange: Exchange) async throws(QueueFailure) -> Reply {
         try await onWork { connection, statements async throws(QueueFailure) in
             if exchange.claim != nil { try self.prove(statements) }
-            let settling: [SettlingStatement]
+            var settling: [SettlingStatement] = []
+            var unclaimable: Statement?
             do throws(MissingDeadLetterQueue) {
                 settling = try statements.settle(exchange.settlements)
+                unclaimable = try exchange.unclaimable.map { order throws(MissingDeadLetterQueue) in
+                    try statements.statement(order)
+                }
             } catch {
                 throw .refused(Problem.missing(deadLetter: error.name))
             }
             var pipeline = settling.map(\.statement)
-            if let suspect = exchange.begins { pipeline.append(statements.begin(suspect)) }
-            if !exchange.lost.isEmpty { pipeline.append(statements.closeLost(exchange.lost)) }
+            func add(_ statement: Statement?) -> Int? {
+                guard let statement else { return nil }
+                pipeline.append(statement)
+                return pipeline.count - 1
+            }
+            let begins = add(exchange.begins.map(statements.begin))
+            _ = add(exchange.lost.isEmpty ? nil : statements.closeLost(exchange.lost))
+            let moves = add(unclaimable)
             if exchange.settlements.contains(where: \.outcome.rings) {
                 pipeline.append(Statement("select pgmqd.ring($1)", [.text(self.name.folded)]))
             }
-            if let claim = exchange.claim { pipeline.append(statements.claim(claim)) }
-            let isClaimAlone = exchange.settlements.isEmpty && exchange.lost.isEmpty && exchange.begins == nil
+            let claims = add(exchange.claim.map(statements.claim))
+            let isClaimAlone = claims == 0
             // A claim may be lost by a crash where the fence notices; what it rides with may not, unless the queue says so.
             let mustKeepClaim = exchange.claim != nil && !statements.shape.hasLastReadAt
             let durable = mustKeepClaim || !isClaimAlone && self.options.durable
@@ -85,7 +108,54 @@ public final class PGMQQueue: Engine.Queue {
             let (rows, clock) = try await Self.call { () async throws(PostgresError) in
                 try await connection.transaction(pipeline, limits: self.database.limits(synchronousCommit: durable))
             }
-            return Reply(settling: settling, rows: rows, clock: clock, sent: sent)
+            var reply = Reply(clock: clock, sent: sent)
+            reply.refused = Set(zip(settling, rows).flatMap { $0.refused($1) })
+            if !reply.refused.isEmpty {
+                let doubted = exchange.settlements.filter { $0.place == nil && reply.refused.contains($0.fence) }
+                reply.kept = try await self.kept(doubted.map(\.fence), connection, statements)
+            }
+            reply.begun = begins.map { rows[$0] }
+            if case .deadLetter = exchange.unclaimable { reply.moved = moves.map { rows[$0] } }
+            reply.claimed = claims.map { Claimed(rows: rows[$0], source: statements.source()) }
+            return reply
+        }
+    }
+
+    /// Asks, where a settlement changed nothing, whether the row still carries the fence. Then no lease is lost: a trigger
+    /// or a policy swallowed the statement, or hides what it needs.
+    private func kept(
+        _ fences: [Fence],
+        _ connection: Connection,
+        _ statements: QueueStatements
+    ) async throws(QueueFailure) -> Set<Fence> {
+        guard !fences.isEmpty else { return [] }
+        let groups = Array(Dictionary(grouping: fences, by: \.source))
+        let looks = groups.map { statements.held($0.value, of: $0.key) }
+        do throws(PostgresError) {
+            let rows = try await connection.transaction(looks, limits: database.limits()).rows
+            let kept = zip(groups, rows).reduce(into: Set<Fence>()) { $0.formUnion(Self.fences($1.1, of: $1.0.key)) }
+            // What hides or keeps rows is in the catalog: the next claim reads it first, and names it.
+            if !kept.isEmpty { state.withLock { $0.epoch = -1 } }
+            return kept
+        } catch {
+            // The transaction before is committed: its answer counts, whatever becomes of this question.
+            return []
+        }
+    }
+
+    public func list(_ claim: Claim) async throws(QueueFailure) -> [Candidate] {
+        let rows = try await onWork { connection, statements async throws(QueueFailure) in
+            try await Self.call { () async throws(PostgresError) in
+                try await connection.transaction([statements.list(claim)], limits: self.database.limits()).rows[0]
+            }
+        }
+        return (0..<rows.count).map { row in
+            Candidate(
+                messageID: rows.int(row, 0),
+                readCount: Int32(truncatingIfNeeded: rows.int(row, 1)),
+                enqueuedAt: ServerTime.timestamp(rows.timestamp(row, 2)),
+                lastReadAt: rows.isNull(row, 3) ? nil : ServerTime.timestamp(rows.timestamp(row, 3))
+            )
         }
     }
 
@@ -98,15 +168,26 @@ public final class PGMQQueue: Engine.Queue {
         return rows.count == 0 ? nil : Content(body: rows.bytes(0, 0), headers: rows.bytes(0, 1))
     }
 
-    public func renew(_ fences: [Fence]) async throws(QueueFailure) -> Renewals {
-        try await on(database.renewing) { connection, statements async throws(QueueFailure) in
+    /// On its own connection; on one of those for work where that cannot be had, because of a limit of the role or of the
+    /// server.
+    public func renew(_ renewal: RenewalOrder) async throws(QueueFailure) -> Renewals {
+        let groups = Array(Dictionary(grouping: renewal.fences, by: \.source))
+        let pool = database.renewing.isOpen || !database.work.isOpen ? database.renewing : database.work
+        return try await on(pool) { connection, statements async throws(QueueFailure) in
             let sent = Instant.now
-            let (rows, _) = try await Self.call { () async throws(PostgresError) in
-                try await connection.transaction(statements.renew(fences), limits: self.database.limits())
+            let pipeline = groups.flatMap {
+                statements.renew($0.value, of: $0.key, notAfter: renewal.notAfter)
             }
-            let renewed = Self.fences(rows[0])
-            let held = Self.fences(rows[1])
-            let results = fences.map { fence -> Renewal in
+            let (rows, _) = try await Self.call { () async throws(PostgresError) in
+                try await connection.transaction(pipeline, limits: self.database.limits())
+            }
+            var renewed: Set<Fence> = []
+            var held: Set<Fence> = []
+            for (index, group) in groups.enumerated() {
+                renewed.formUnion(Self.fences(rows[2 * index], of: group.key))
+                held.formUnion(Self.fences(rows[2 * index + 1], of: group.key))
+            }
+            let results = renewal.fences.map { fence -> Renewal in
                 if renewed.contains(fence) { return .renewed }
                 return held.contains(fence) ? .skipped : .lost
             }
@@ -125,9 +206,14 @@ public final class PGMQQueue: Engine.Queue {
         }
     }
 
-    public func probe(besides: Bool) async throws(QueueFailure) -> Probe {
+    public func probe(besides: Bool, passingOver: [Int64]) async throws(QueueFailure) -> Probe {
         let table = try await onWork { _, statements async throws(QueueFailure) in statements.shape.table }
-        let member = Prober.Member(queue: name, table: table, onWake: onWake.withLock { $0 })
+        let member = Prober.Member(
+            queue: name,
+            table: table,
+            passedOver: passingOver,
+            onWake: onWake.withLock { $0 }
+        )
         database.prober.fellAsleep(member)
         return try await Self.call { () async throws(PostgresError) in
             try await self.database.prober.probe(member, besides: besides, database: self.database)
@@ -253,27 +339,36 @@ public final class PGMQQueue: Engine.Queue {
 
     // MARK: - Rows
 
-    /// Where they held. Whole, and not the ids alone: this process may have two leases of one message, the older lost.
-    private static func fences(_ rows: Rows) -> Set<Fence> {
-        Set((0..<rows.count).map { fence(rows, $0, readAt: 2) })
+    /// The fences that still hold. Compare whole fences, not ids, because this process may hold an expired and a current
+    /// lease of one message.
+    private static func fences(_ rows: Rows, of source: FenceSource) -> Set<Fence> {
+        Set((0..<rows.count).map { fence(rows, $0, readAt: 2, of: source) })
     }
 
-    private static func fence(_ rows: Rows, _ row: Int, readAt: Int) -> Fence {
+    private static func fence(_ rows: Rows, _ row: Int, readAt: Int, of source: FenceSource) -> Fence {
         Fence(
             messageID: rows.int(row, 0),
             readCount: Int32(truncatingIfNeeded: rows.int(row, 1)),
-            readAt: ServerTime.timestamp(rows.timestamp(row, readAt))
+            readAt: ServerTime.timestamp(rows.timestamp(row, readAt)),
+            source: source
         )
     }
 
-    private func leases(_ rows: Rows) -> [Lease] {
-        (0..<rows.count).map { row in
+    /// Rows that a claim locked and did not change have their id alone.
+    private static func swallowed(_ rows: Rows) -> Set<Int64> {
+        Set((0..<rows.count).filter { rows.isNull($0, 1) }.map { rows.int($0, 0) })
+    }
+
+    private func leases(_ claimed: Claimed) -> [Lease] {
+        let (rows, source) = (claimed.rows, claimed.source)
+        return (0..<rows.count).compactMap { row in
+            if rows.isNull(row, 1) { return nil }
             let (body, headers) = (rows.bytes(row, 6), rows.bytes(row, 7))
             let unsent = rows.isNull(row, 5) ? nil : Int(rows.int(row, 5))
             let isOversized = unsent.map { $0 > options.maxMessageBytes } ?? false
             return Lease(
                 delivery: Delivery(
-                    fence: Self.fence(rows, row, readAt: 3),
+                    fence: Self.fence(rows, row, readAt: 3, of: source),
                     enqueuedAt: ServerTime.timestamp(rows.timestamp(row, 2))
                 ),
                 body: body,

@@ -8,6 +8,8 @@ final class Prober: Sendable {
     struct Member: Sendable {
         let queue: QueueName
         let table: String
+        /// Rows that do not count, because no claim can take them.
+        let passedOver: [Int64]
         let onWake: @Sendable (Wake) -> Void
     }
 
@@ -36,13 +38,17 @@ final class Prober: Sendable {
     }
 
     private func look(_ members: [Member], database: Database) async throws(PostgresError) -> [Probe] {
+        var parameters = Parameters()
         let columns = members.indices.map { index in
-            """
-            (select vt <= statement_timestamp() from \(members[index].table) order by vt limit 1),
-            (select extract(epoch from vt - clock_timestamp())::float8 from \(members[index].table)
-                where vt > statement_timestamp() and vt < 'infinity' order by vt limit 1),
-            $\(index + 1)::regclass in (select relation from writing)
-            """
+            let passedOver = members[index].passedOver
+            let others = passedOver.isEmpty ? "" : " where msg_id <> all(\(parameters.add(.ints(passedOver))))"
+            let table = parameters.add(.text(members[index].table))
+            return """
+                (select vt <= statement_timestamp() from \(members[index].table)\(others) order by vt limit 1),
+                (select extract(epoch from vt - clock_timestamp())::float8 from \(members[index].table)
+                    where vt > statement_timestamp() and vt < 'infinity' order by vt limit 1),
+                \(table)::regclass in (select relation from writing)
+                """
         }
         let statement = Statement(
             """
@@ -53,7 +59,7 @@ final class Prober: Sendable {
             )
             select \(columns.joined(separator: ",\n"))
             """,
-            members.map { .text($0.table) }
+            parameters.values
         )
         let rows = try await database.work.use { connection async throws(PostgresError) in
             try await connection.transaction([statement], limits: database.limits()).rows[0]

@@ -17,6 +17,7 @@ extension QueueShape {
             problems.append("schema pgmqd is missing or not whole; run `pgmqd migrate` as the owner of the database")
         }
         if deadLetterTable == nil { problems.append(Problem.missing(deadLetter: deadLetter)) }
+        problems += missingAccess
         if !hasPrimaryKey || !hasTimeIndex {
             problems.append(
                 """

@@ -7,7 +7,8 @@ extension QueueFailure {
         let reason = error.description
         switch error.kind {
         case .cancelled: self = .cancelled
-        case .connection, .deadline: self = .unavailable(reason)
+        case .connection: self = .unavailable(reason)
+        case .deadline: self = .overdue(reason)
         case .server: self = Self.server(error.sqlState, reason)
         }
     }

@@ -21,6 +21,8 @@ struct QueueShape: Sendable {
     let hasNotify: Bool
     /// Somebody wakes who sleeps.
     var canRing: Bool { hasDoorbell || hasNotify }
+    /// Rights and policies that the session's role lacks, each with what to do.
+    let missingAccess: [String]
     /// PGMQ's trigger stands, and writes to its throttle table with the rights of who sends, heard or not.
     let throttlesSenders: Bool
 
@@ -84,6 +86,7 @@ struct QueueShape: Sendable {
             hasJournal: rows.bool(0, 6),
             hasDoorbell: rows.bool(0, 7),
             hasNotify: hasNotify,
+            missingAccess: try await Access.missing(queue, deadLetter: deadLetter, on: connection, limits: limits),
             throttlesSenders: isTriggered && rows.bool(0, 10)
         )
     }

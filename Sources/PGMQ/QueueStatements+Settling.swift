@@ -6,6 +6,20 @@ extension QueueStatements {
     ///
     /// - Throws: ``MissingDeadLetterQueue`` where one is needed and there is none.
     func settle(_ settlements: [Settlement]) throws(MissingDeadLetterQueue) -> [SettlingStatement] {
+        guard let first = settlements.first?.fence.source else { return [] }
+        // Nearly always all fences are of one source: without a copy of each.
+        if settlements.allSatisfy({ $0.fence.source == first }) { return try settle(settlements, of: first) }
+        var statements: [SettlingStatement] = []
+        for (source, group) in Dictionary(grouping: settlements, by: \.fence.source) {
+            statements += try settle(group, of: source)
+        }
+        return statements
+    }
+
+    private func settle(
+        _ settlements: [Settlement],
+        of source: FenceSource
+    ) throws(MissingDeadLetterQueue) -> [SettlingStatement] {
         var (placed, done, dead, delayed): ([Settlement], [Settlement], [Settlement], [Settlement]) = ([], [], [], [])
         placed.reserveCapacity(settlements.count)
         for settlement in settlements {
@@ -20,19 +34,19 @@ extension QueueStatements {
         var statements: [SettlingStatement] = []
         if !placed.isEmpty {
             placed.sort { $0.place?.raw ?? 0 < $1.place?.raw ?? 0 }
-            statements.append(.init(settlements: placed, statement: settleDone(placed, byPlace: true)))
+            statements.append(.init(settlements: placed, statement: settleDone(placed, of: source, byPlace: true)))
         }
         if !done.isEmpty {
             done.sort { $0.fence.messageID < $1.fence.messageID }
-            statements.append(.init(settlements: done, statement: settleDone(done)))
+            statements.append(.init(settlements: done, statement: settleDone(done, of: source)))
         }
         if !dead.isEmpty {
             dead.sort { $0.fence.messageID < $1.fence.messageID }
-            statements.append(.init(settlements: dead, statement: try deadLetter(dead)))
+            statements.append(.init(settlements: dead, statement: try deadLetter(dead, of: source)))
         }
         if !delayed.isEmpty {
             delayed.sort { $0.fence.messageID < $1.fence.messageID }
-            statements.append(.init(settlements: delayed, statement: delay(delayed)))
+            statements.append(.init(settlements: delayed, statement: delay(delayed, of: source)))
         }
         return statements
     }
@@ -42,13 +56,13 @@ extension QueueStatements {
         settlement.place != nil && !settlement.delivery.isJournaled && !shape.isPartitioned
     }
 
-    private func settleDone(_ settlements: [Settlement], byPlace: Bool = false) -> Statement {
+    private func settleDone(_ settlements: [Settlement], of leased: FenceSource, byPlace: Bool = false) -> Statement {
         var leases = leaseArrays(settlements.map(\.fence))
-        let source =
-            "unnest($1::bigint[], $2::int[], $3::timestamptz[]) with ordinality as l(msg_id, read_ct, read_at, n)"
-        var fence = fence
+        let source = "\(Self.leases) with ordinality as l(msg_id, read_ct, read_at, n)"
+        var fence = fence(leased)
         if byPlace {
-            fence = "q.ctid = any($4) and q.msg_id = l.msg_id and q.read_ct = l.read_ct and q.\(readAt) = l.read_at"
+            fence =
+                "q.ctid = any($4) and q.msg_id = l.msg_id and q.read_ct = l.read_ct and q.\(readAt(leased)) = l.read_at"
             leases.append(.places(settlements.compactMap { $0.place?.raw }))
         }
         let journaled = settlements.contains { $0.delivery.isJournaled }
@@ -82,7 +96,10 @@ extension QueueStatements {
     /// How many fences held, and which ones where not all did. A row for each would be as much to send as the messages
     /// themselves, and nearly always says nothing new.
     private static func held(by rows: String) -> String {
-        "select count(*), case when count(*) < cardinality($1) then array_to_string(array_agg(n), ' ') end from \(rows)"
+        """
+        select pg_catalog.count(*), case when pg_catalog.count(*) < pg_catalog.cardinality($1)
+            then pg_catalog.array_to_string(pg_catalog.array_agg(n), ' ') end from \(rows)
+        """
     }
 
     /// The journal of a message goes with it.
@@ -97,20 +114,25 @@ extension QueueStatements {
 
     // MARK: - Delaying
 
-    private func delay(_ settlements: [Settlement]) -> Statement {
-        Statement(
+    /// A message that waits carries no lease: its fence is ended, so that no renewal lands behind, and from 1.10 on a
+    /// waiting row is told from a leased one by its empty `last_read_at`.
+    private func delay(_ settlements: [Settlement], of source: FenceSource) -> Statement {
+        let endOfFence = source.outlivesDelay ? "" : ", last_read_at = null"
+        return Statement(
             """
             with moved as (
-                update \(shape.table) q set vt = clock_timestamp() + l.delay * interval '1 microsecond'
-                from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bigint[], $5::text[], $6::int[], $7::bigint[], \
-            $8::text[]) with ordinality as l(msg_id, read_ct, read_at, delay, outcome, attempt, duration_ms, reason, n)
-                where \(fence)
+                update \(shape.table) q
+                set vt = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => l.delay::double precision / 1000000.0::double precision)\(endOfFence)
+                from unnest($1::bigint[], $2::int[], $3::pg_catalog.timestamptz[], $4::bigint[], $5::pg_catalog.text[], \
+            $6::int[], $7::bigint[], $8::pg_catalog.text[]) with ordinality \
+            as l(msg_id, read_ct, read_at, delay, outcome, attempt, duration_ms, reason, n)
+                where \(fence(source))
                 returning l.n, q.msg_id, q.enqueued_at, q.read_ct, l.outcome, nullif(l.attempt, 0) as attempt,
-                    nullif(l.duration_ms, -1) as duration_ms, l.reason
+                    nullif(l.duration_ms, (-1)::bigint) as duration_ms, l.reason
             ), written as (
                 insert into pgmqd.journal as j (queue, msg_id, enqueued_at, read_ct, daemon, host, version,
                     closed_at, outcome, attempt, duration_ms, reason)
-                select $9, msg_id, enqueued_at, read_ct, $10, $11, $12, clock_timestamp(), outcome, attempt,
+                select $9, msg_id, enqueued_at, read_ct, $10, $11, $12, pg_catalog.clock_timestamp(), outcome, attempt,
                     duration_ms, reason
                 from moved where read_ct > 1 or attempt is not null or outcome = 'condemned'
                 on conflict (queue, msg_id, enqueued_at, read_ct) do update
@@ -141,44 +163,72 @@ extension QueueStatements {
 
     // MARK: - Dead-lettering
 
+    private static let utc = #"'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"#
+
+    private static func text(of time: String) -> String {
+        "pg_catalog.to_char(\(time) at time zone 'UTC', \(utc))"
+    }
+
+    /// The letters of the rows `gone`, which have what the run left beside them.
+    ///
+    /// - Parameters:
+    ///   - queue: the placeholder of its name; likewise of the host and the version.
+    ///   - isUnread: nobody has a lease of them: the last delivery's attempt is told, too.
+    private func letters(
+        to target: String,
+        queue: String,
+        host: String,
+        version: String,
+        isUnread: Bool = false
+    ) -> String {
+        """
+        sent as (
+            insert into \(target) (vt, message, headers)
+            select pg_catalog.clock_timestamp(), g.message,
+                case when g.headers is null then '{}'::pg_catalog.jsonb
+                    when pg_catalog.jsonb_typeof(g.headers) = 'object' then g.headers
+                    else pg_catalog.jsonb_build_object('x-pgmqd-headers', g.headers) end
+                || pg_catalog.jsonb_build_object('x-pgmqd', pg_catalog.jsonb_build_object(
+                    'queue', \(queue)::pg_catalog.text, 'msg_id', g.msg_id, 'read_ct', g.read_ct,
+                    'enqueued_at', \(Self.text(of: "g.enqueued_at")),
+                    'dead_lettered_at', \(Self.text(of: "pg_catalog.clock_timestamp()")),
+                    'reason', g.reason,
+                    'attempts', coalesce((
+                        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('number', j.attempt,
+                            'outcome', case j.outcome when 'condemned' then 'failed' else j.outcome end,
+                            'at', \(Self.text(of: "j.closed_at")), 'duration_ms', j.duration_ms,
+                            'reason', j.reason, 'host', j.host, 'version', j.version) order by j.attempt)
+                        from pgmqd.journal j
+                        where j.queue = \(queue) and j.msg_id = g.msg_id and j.enqueued_at = g.enqueued_at
+                            and j.attempt is not null and j.read_ct \(isUnread ? "<=" : "<") g.read_ct
+                    ), '[]'::pg_catalog.jsonb) || case when g.attempt = 0 then '[]'::pg_catalog.jsonb
+                        else pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
+                        'number', g.attempt, 'outcome', g.kind, 'duration_ms', g.duration_ms,
+                        'at', \(Self.text(of: "pg_catalog.clock_timestamp()")),
+                        'reason', g.reason, 'host', \(host)::pg_catalog.text, 'version', \(version)::pg_catalog.text)) end
+                ))
+            from gone g order by g.msg_id
+        ), \(pruned(queue: queue))
+        """
+    }
+
     /// Deletes first, and sends what it deleted: run twice, it makes one copy.
-    private func deadLetter(_ settlements: [Settlement]) throws(MissingDeadLetterQueue) -> Statement {
+    private func deadLetter(
+        _ settlements: [Settlement],
+        of source: FenceSource
+    ) throws(MissingDeadLetterQueue) -> Statement {
         guard let target = shape.deadLetterTable else { throw MissingDeadLetterQueue(name: options.deadLetter) }
-        let utc = #"'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"#
         return Statement(
             """
             with gone as (
                 delete from \(shape.table) q
-                using unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::int[], $6::text[], \
-            $7::bigint[]) with ordinality as l(msg_id, read_ct, read_at, reason, attempt, kind, duration_ms, n)
-                where \(fence)
+                using unnest($1::bigint[], $2::int[], $3::pg_catalog.timestamptz[], $4::pg_catalog.text[], $5::int[], \
+            $6::pg_catalog.text[], $7::bigint[]) with ordinality \
+            as l(msg_id, read_ct, read_at, reason, attempt, kind, duration_ms, n)
+                where \(fence(source))
                 returning l.n, q.msg_id, q.read_ct, q.enqueued_at, q.message, q.headers, l.reason, l.attempt, l.kind,
                     l.duration_ms
-            ), sent as (
-                insert into \(target) (vt, message, headers)
-                select clock_timestamp(), g.message,
-                    case when g.headers is null then '{}' when jsonb_typeof(g.headers) = 'object' then g.headers
-                        else jsonb_build_object('x-pgmqd-headers', g.headers) end
-                    || jsonb_build_object('x-pgmqd', jsonb_build_object(
-                        'queue', $8::text, 'msg_id', g.msg_id, 'read_ct', g.read_ct,
-                        'enqueued_at', to_char(g.enqueued_at at time zone 'UTC', \(utc)),
-                        'dead_lettered_at', to_char(clock_timestamp() at time zone 'UTC', \(utc)),
-                        'reason', g.reason,
-                        'attempts', coalesce((
-                            select jsonb_agg(jsonb_build_object('number', j.attempt,
-                                'outcome', case j.outcome when 'condemned' then 'failed' else j.outcome end,
-                                'at', to_char(j.closed_at at time zone 'UTC', \(utc)), 'duration_ms', j.duration_ms,
-                                'reason', j.reason, 'host', j.host, 'version', j.version) order by j.attempt)
-                            from pgmqd.journal j
-                            where j.queue = $8 and j.msg_id = g.msg_id and j.enqueued_at = g.enqueued_at
-                                and j.attempt is not null and j.read_ct < g.read_ct
-                        ), '[]') || case when g.attempt = 0 then '[]' else jsonb_build_array(jsonb_build_object(
-                            'number', g.attempt, 'outcome', g.kind, 'duration_ms', g.duration_ms,
-                            'at', to_char(clock_timestamp() at time zone 'UTC', \(utc)),
-                            'reason', g.reason, 'host', $9::text, 'version', $10::text)) end
-                    ))
-                from gone g order by g.msg_id
-            ), \(pruned(queue: "$8"))
+            ), \(letters(to: target, queue: "$8", host: "$9", version: "$10"))
             \(Self.held(by: "gone"))
             """,
             leaseArrays(settlements.map(\.fence)) + [
@@ -188,6 +238,45 @@ extension QueueStatements {
                 .ints(settlements.map { $0.attempt.map { $0.duration.inMicroseconds / 1000 } ?? 0 }),
                 .text(queue.folded), .text(identity.host), .text(identity.version),
             ]
+        )
+    }
+
+    /// Moves a row that no claim can take, without reading it: where it is still visible, still as it was seen, and
+    /// locked by nobody. Returns its id then.
+    func moveUnread(_ candidate: Candidate, reason: String) throws(MissingDeadLetterQueue) -> Statement {
+        guard let target = shape.deadLetterTable else { throw MissingDeadLetterQueue(name: options.deadLetter) }
+        var parameters = Parameters()
+        let id = parameters.add(.int(candidate.messageID))
+        let readCount = parameters.add(.int(Int64(candidate.readCount)))
+        let enqueuedAt = parameters.add(.timestamp(ServerTime.microseconds(candidate.enqueuedAt)))
+        var lastRead = ""
+        if shape.hasLastReadAt {
+            let time = candidate.lastReadAt.map { parameters.add(.timestamp(ServerTime.microseconds($0))) }
+            lastRead = " and q.last_read_at " + (time.map { "= " + $0 } ?? "is null")
+        }
+        let reason = parameters.add(.text(Reason.storable(reason) ?? ""))
+        let letters = letters(
+            to: target,
+            queue: parameters.add(.text(queue.folded)),
+            host: parameters.add(.text(identity.host)),
+            version: parameters.add(.text(identity.version)),
+            isUnread: true
+        )
+        return Statement(
+            """
+            with seen as materialized (
+                select q.msg_id from \(shape.table) q
+                where q.msg_id = \(id) and q.read_ct = \(readCount)::bigint::int and q.enqueued_at = \(enqueuedAt)\(lastRead)
+                    and q.vt <= pg_catalog.statement_timestamp()
+                for update skip locked
+            ), gone as (
+                delete from \(shape.table) q using seen s where q.msg_id = s.msg_id
+                returning q.msg_id, q.read_ct, q.enqueued_at, q.message, q.headers,
+                    \(reason)::pg_catalog.text as reason, 0 as attempt, ''::pg_catalog.text as kind, 0::bigint as duration_ms
+            ), \(letters)
+            select msg_id from gone
+            """,
+            parameters.values
         )
     }
 }

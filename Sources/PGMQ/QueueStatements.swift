@@ -8,105 +8,223 @@ struct QueueStatements: Sendable {
     let identity: DaemonIdentity
     let options: QueueOptions
 
+    // MARK: - Fences
+
     /// The column that stands in the fence beside `msg_id` and `read_ct`.
-    var readAt: String { shape.hasLastReadAt ? "last_read_at" : "enqueued_at" }
+    func readAt(_ source: FenceSource) -> String { source.outlivesDelay ? "enqueued_at" : "last_read_at" }
+
+    /// The source of the fences of a claim on this table.
+    func source(partition: UInt16 = 0) -> FenceSource {
+        FenceSource(partition: partition, outlivesDelay: !shape.hasLastReadAt)
+    }
 
     /// On the table's rows `q` and the leases' rows `l`.
     ///
     /// The id is compared as a range of one: rows can be looked up by it, for one lease after the other. With an
     /// equality the planner could as well read the whole index in its order and look for each row's lease, and would
     /// in a queue that it believes to be empty.
-    var fence: String {
-        "q.msg_id between l.msg_id and l.msg_id and q.read_ct = l.read_ct and q.\(readAt) = l.read_at"
+    func fence(_ source: FenceSource) -> String {
+        "q.msg_id between l.msg_id and l.msg_id and q.read_ct = l.read_ct and q.\(readAt(source)) = l.read_at"
     }
 
-    /// A row is found again by where it lies, but for partitions, which have the same places.
-    private var sameRow: String { shape.isPartitioned ? "q.msg_id = p.msg_id" : "q.ctid = p.place" }
+    /// Leases as rows: three arrays from this parameter on. With several arguments `unnest` is special syntax, which no
+    /// function of another schema replaces, and which takes no schema.
+    static let leases = "unnest($1::bigint[], $2::int[], $3::pg_catalog.timestamptz[])"
 
     // MARK: - Claiming
 
     /// The rows to take are locked in the order of `vt`, and written in one scan of their places.
     ///
-    /// Texts are made once, of what was taken; of what is too large only the size is sent.
+    /// Texts are made once, of what was taken, and only of what is not far too large: a body of control characters is six
+    /// times as long as it is stored, and a compressed one hundreds of times. Of what is too large only the size is sent.
     func claim(_ claim: Claim) -> Statement {
+        var parameters = Parameters()
         let (place, taken, left) =
             shape.isPartitioned
-            ? ("msg_id", "q.msg_id = any(array(select msg_id from p))", "null::tid")
-            : ("ctid as place", "q.ctid = any(array(select place from p))", "q.ctid")
-        let size = "coalesce(octet_length(body), 0) + coalesce(octet_length(headers), 0)"
+            ? ("msg_id", "q.msg_id = any(array(select msg_id from p))", "null::pg_catalog.tid")
+            : (
+                claim.isOfNamedRows ? "ctid as place, msg_id" : "ctid as place",
+                "q.ctid = any(array(select place from p))", "q.ctid"
+            )
+        let selected = selection(of: claim, place + ", vt as former_vt", &parameters)
+        let timeout = parameters.add(.double(options.visibilityTimeout.inSeconds))
+        let limit = parameters.add(.int(Int64(min(claim.bytesEach, options.maxMessageBytes))))
+        // Small numbers and empty strings take four times as much as their text.
+        let most = parameters.add(.int(4 * Int64(options.maxMessageBytes) + 1024))
+        let journal = [.text(queue.folded), .text(identity.daemon), .text(identity.host), .text(identity.version)]
+            .map { parameters.add($0) }
+        let suspected = parameters.add(.int(Int64(options.suspectedAfter)))
+        let size = """
+            case when t.raw > \(most) then t.raw \
+            else coalesce(pg_catalog.octet_length(t.body), 0) + coalesce(pg_catalog.octet_length(t.headers), 0) end
+            """
+        var rows = "from taken t"
+        var id = "t.msg_id"
+        if case .only = claim.reach {
+            // Whom it has locked and not changed: something swallows the update.
+            (rows, id) = ("from p left join taken t on t.msg_id = p.msg_id", "p.msg_id")
+        }
         return Statement(
             """
             with p as materialized (
-                select \(place), vt as former_vt from \(shape.table)
-                where vt >= coalesce($1, statement_timestamp() - interval '1 second') and vt <= statement_timestamp()
-                order by vt limit $2 for update skip locked
+                \(selected)
             ), taken as (
                 update \(shape.table) q
-                set vt = clock_timestamp() + make_interval(secs => $3), read_ct = q.read_ct + 1\
-            \(shape.hasLastReadAt ? ", last_read_at = clock_timestamp()" : "")
+                set vt = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => \(timeout)), read_ct = q.read_ct + 1\
+            \(shape.hasLastReadAt ? ", last_read_at = pg_catalog.clock_timestamp()" : "")
                 where \(taken)
-                returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt) as read_at, \(left) as place,
-                    q.message::text as body, q.headers::text as headers
+                returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt(source())) as read_at, \(left) as place,
+                    \(Self.text(of: "q.message", below: most)) as body,
+                    \(Self.text(of: "q.headers", below: most)) as headers,
+                    case when \(Self.isSmall("q.message")) and \(Self.isSmall("q.headers")) then null
+                        else \(Self.rawSize("q.message")) + coalesce(\(Self.rawSize("q.headers")), 0) end as raw
             )
-            select msg_id, read_ct, enqueued_at, read_at, (select max(former_vt) from p),
-                case when \(size) > $8 then \(size) end,
-                case when \(size) <= $8 then body end, case when \(size) <= $8 then headers end,
-                case when read_ct > 1 then
-                    pgmqd.deliver($4, msg_id, enqueued_at, read_ct, $5, $6, $7, $9::bigint::int) end,
-                place
-            from taken
+            select \(id), t.read_ct, t.enqueued_at, t.read_at, (select pg_catalog.max(former_vt) from p),
+                case when \(size) > \(limit) then \(size) end,
+                case when \(size) <= \(limit) then t.body end, case when \(size) <= \(limit) then t.headers end,
+                case when t.read_ct > 1 then
+                    pgmqd.deliver(\(journal[0]), t.msg_id, t.enqueued_at, t.read_ct, \(journal[1]), \(journal[2]), \
+            \(journal[3]), \(suspected)::bigint::int) end,
+                t.place
+            \(rows)
             """,
-            [
-                claim.reach == .recent
-                    ? .null : .timestamp(ServerTime.microseconds(claim.floor ?? .distantPast)),
-                .int(Int64(claim.limit)),
-                .double(options.visibilityTimeout.inSeconds),
-                .text(queue.folded), .text(identity.daemon), .text(identity.host), .text(identity.version),
-                .int(Int64(min(claim.bytesEach, options.maxMessageBytes))), .int(Int64(options.suspectedAfter)),
-            ],
-            // Of partitions the rows are found again by their ids, whose best plan hangs on their size.
-            keepsPlan: !shape.isPartitioned
+            parameters.values,
+            // Of partitions, and of rows that are named, the rows are found again by their ids, whose best plan hangs on
+            // their size.
+            keepsPlan: !shape.isPartitioned && !claim.isOfNamedRows
         )
+    }
+
+    /// Stored sizes up to this are never compressed so far that their texts are a burden.
+    private static func isSmall(_ column: String) -> String {
+        "coalesce(pg_catalog.pg_column_size(\(column)), 0) <= 1900"
+    }
+
+    /// The size of a `jsonb` as it is in memory. Taking all of it makes the server decompress it, and nothing more.
+    private static func rawSize(_ column: String) -> String {
+        "pg_catalog.pg_column_size(pg_catalog.jsonb_extract_path(\(column), variadic '{}'::pg_catalog.text[]))"
+    }
+
+    private static func text(of column: String, below most: String) -> String {
+        "case when \(isSmall(column)) then \(column)::pg_catalog.text "
+            + "when \(rawSize(column)) <= \(most) then \(column)::pg_catalog.text end"
+    }
+
+    /// The rows that a claim takes, locked.
+    private func selection(of claim: Claim, _ columns: String, _ parameters: inout Parameters) -> String {
+        var conditions: [String] = []
+        switch claim.reach {
+        case .only(let ids):
+            conditions.append("msg_id = any(\(parameters.add(.ints(ids))))")
+        case .recent:
+            let second = "pg_catalog.make_interval(secs => 1)"
+            conditions.append("vt >= pg_catalog.statement_timestamp() - \(second)")
+        case .floor, .below, .all:
+            let floor = parameters.add(.timestamp(ServerTime.microseconds(claim.floor ?? .distantPast)))
+            conditions.append("vt >= \(floor)")
+        }
+        conditions.append("vt <= pg_catalog.statement_timestamp()")
+        if !claim.passingOver.isEmpty {
+            conditions.append("msg_id <> all(\(parameters.add(.ints(claim.passingOver))))")
+        }
+        let limit = parameters.add(.int(Int64(claim.limit)))
+        return """
+            select \(columns) from \(shape.table) where \(conditions.joined(separator: " and ")) \
+            order by vt limit \(limit) for update skip locked
+            """
     }
 
     /// What a claim has left, because it was too large for it.
     func read(_ fence: Fence) -> Statement {
         Statement(
             """
-            select q.message::text, q.headers::text from \(shape.table) q
-            join unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at) on \(self.fence)
+            select q.message::pg_catalog.text, q.headers::pg_catalog.text from \(shape.table) q
+            join \(Self.leases) as l(msg_id, read_ct, read_at) on \(self.fence(fence.source))
             """,
             leaseArrays([fence])
         )
     }
 
+    // MARK: - Rows that no claim can take
+
+    /// What a claim would take, without the bodies, which may be what nobody can read.
+    func list(_ claim: Claim) -> Statement {
+        var parameters = Parameters()
+        let lastRead = shape.hasLastReadAt ? "last_read_at" : "null::pg_catalog.timestamptz"
+        let sql = selection(of: claim, "msg_id, read_ct, enqueued_at, \(lastRead)", &parameters)
+        return Statement(sql, parameters.values)
+    }
+
+    func statement(_ order: UnclaimableOrder) throws(MissingDeadLetterQueue) -> Statement {
+        switch order {
+        case .mark(let marks): mark(marks)
+        case .deadLetter(let candidate, let reason): try moveUnread(candidate, reason: reason)
+        }
+    }
+
+    /// Names rows in the journal, or strikes them out. A delivery's number is never negative, so a mark is nobody's row.
+    func mark(_ marks: [UnclaimableOrder.Mark]) -> Statement {
+        Statement(
+            """
+            with m as (
+                select * from unnest($2::bigint[], $3::pg_catalog.timestamptz[], $4::pg_catalog.text[]) as m(msg_id, enqueued_at, reason)
+            ), named as (
+                insert into pgmqd.journal as j (queue, msg_id, enqueued_at, read_ct, daemon, host, version, closed_at,
+                    outcome, reason)
+                select $1, m.msg_id, m.enqueued_at, -1, $5, $6, $7, pg_catalog.clock_timestamp(), 'unclaimable', m.reason
+                from m where m.reason is not null
+                on conflict (queue, msg_id, enqueued_at, read_ct) do update
+                set closed_at = excluded.closed_at, reason = excluded.reason, daemon = excluded.daemon
+            )
+            delete from pgmqd.journal j using m
+            where m.reason is null and j.queue = $1 and j.msg_id = m.msg_id and j.enqueued_at = m.enqueued_at
+                and j.read_ct = -1
+            """,
+            [
+                .text(queue.folded), .ints(marks.map(\.candidate.messageID)),
+                .timestamps(marks.map { ServerTime.microseconds($0.candidate.enqueuedAt) }),
+                .texts(marks.map { Reason.storable($0.reason) }),
+                .text(identity.daemon), .text(identity.host), .text(identity.version),
+            ]
+        )
+    }
+
     // MARK: - Renewing
 
-    /// Two statements: what was extended, and what the fence still holds for. What is only in the second was locked
-    /// by somebody at that moment, and is not lost.
-    func renew(_ fences: [Fence]) -> [Statement] {
+    /// Two statements for fences of one source: what was extended, and what the fence still holds for. What is only in
+    /// the second was locked by somebody at that moment, or came too late, and is not lost.
+    func renew(_ fences: [Fence], of source: FenceSource, notAfter: Timestamp) -> [Statement] {
         let leases = leaseArrays(fences)
+        let inTime =
+            source.outlivesDelay ? " where pg_catalog.clock_timestamp() < $5" : ""
+        let sameRow = shape.isPartitioned ? "q.msg_id = p.msg_id" : "q.ctid = p.place"
         return [
             Statement(
                 """
-                with l as (select * from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)),
+                with l as (select * from \(Self.leases) as l(msg_id, read_ct, read_at)),
                 p as materialized (
-                    select q.msg_id, l.read_at, q.ctid as place from l join \(shape.table) q on \(fence)
+                    select q.msg_id, l.read_at, q.ctid as place from l join \(shape.table) q on \(fence(source))\(inTime)
                     order by q.msg_id for update of q skip locked
                 )
-                update \(shape.table) q set vt = greatest(q.vt, clock_timestamp() + make_interval(secs => $4))
+                update \(shape.table) q
+                set vt = greatest(q.vt, pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $4))
                 from p where \(sameRow) returning q.msg_id, q.read_ct, p.read_at
                 """,
                 leases + [.double(options.visibilityTimeout.inSeconds)]
+                    + (source.outlivesDelay ? [.timestamp(ServerTime.microseconds(notAfter))] : [])
             ),
-            Statement(
-                """
-                select l.* from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at)
-                join \(shape.table) q on \(fence)
-                """,
-                leases
-            ),
+            held(fences, of: source),
         ]
+    }
+
+    /// The leases whose rows still carry the fence.
+    func held(_ fences: [Fence], of source: FenceSource) -> Statement {
+        Statement(
+            """
+            select l.* from \(Self.leases) as l(msg_id, read_ct, read_at) join \(shape.table) q on \(fence(source))
+            """,
+            leaseArrays(fences)
+        )
     }
 
     func leaseArrays(_ fences: [Fence]) -> [Parameter] {
@@ -122,8 +240,8 @@ struct QueueStatements: Sendable {
     func closeLost(_ deliveries: [Delivery]) -> Statement {
         Statement(
             """
-            update pgmqd.journal j set outcome = 'lost', closed_at = clock_timestamp()
-            from unnest($2::bigint[], $3::int[], $4::timestamptz[]) as l(msg_id, read_ct, enqueued_at)
+            update pgmqd.journal j set outcome = 'lost', closed_at = pg_catalog.clock_timestamp()
+            from unnest($2::bigint[], $3::int[], $4::pg_catalog.timestamptz[]) as l(msg_id, read_ct, enqueued_at)
             where j.queue = $1 and j.msg_id = l.msg_id and j.enqueued_at = l.enqueued_at and j.read_ct = l.read_ct
                 and j.daemon = $5 and j.outcome is null
             """,
@@ -137,7 +255,7 @@ struct QueueStatements: Sendable {
             """
             with held as (
                 select q.msg_id, q.enqueued_at, q.read_ct from \(shape.table) q
-                join unnest($1::bigint[], $2::int[], $3::timestamptz[]) as l(msg_id, read_ct, read_at) on \(fence)
+                join \(Self.leases) as l(msg_id, read_ct, read_at) on \(fence(suspect.fence.source))
                 for update of q
             ), opened as (
                 insert into pgmqd.journal (queue, msg_id, enqueued_at, read_ct, daemon, host, version)
@@ -155,9 +273,9 @@ struct QueueStatements: Sendable {
     func closePhantoms(holding held: [Delivery]) -> Statement {
         Statement(
             """
-            update pgmqd.journal j set outcome = 'phantom', closed_at = clock_timestamp()
+            update pgmqd.journal j set outcome = 'phantom', closed_at = pg_catalog.clock_timestamp()
             where j.queue = $1 and j.daemon = $5 and j.outcome is null and not exists (
-                select from unnest($2::bigint[], $3::int[], $4::timestamptz[]) as l(msg_id, read_ct, enqueued_at)
+                select from unnest($2::bigint[], $3::int[], $4::pg_catalog.timestamptz[]) as l(msg_id, read_ct, enqueued_at)
                 where j.msg_id = l.msg_id and j.enqueued_at = l.enqueued_at and j.read_ct = l.read_ct
             )
             """,
@@ -170,7 +288,8 @@ struct QueueStatements: Sendable {
             """
             delete from pgmqd.journal j where (j.queue, j.msg_id, j.enqueued_at, j.read_ct) in (
                 select k.queue, k.msg_id, k.enqueued_at, k.read_ct from pgmqd.journal k
-                where k.queue = $1 and k.opened_at < now() - interval '10 minutes' and not exists (
+                where k.queue = $1 and k.opened_at < pg_catalog.now() - pg_catalog.make_interval(mins => 10)
+                and not exists (
                     select from \(shape.table) q where q.msg_id = k.msg_id and q.enqueued_at = k.enqueued_at
                 ) limit 1000
             )
@@ -227,5 +346,12 @@ public struct QueueOptions: Sendable, Equatable {
         self.archives = archives
         self.durable = durable
         self.deadLetter = deadLetter
+    }
+}
+
+extension Claim {
+    /// Of rows that are named one by one, or passed over.
+    fileprivate var isOfNamedRows: Bool {
+        if case .only = reach { true } else { !passingOver.isEmpty }
     }
 }

@@ -41,6 +41,8 @@ public final class ConnectionPool: Sendable {
         var loans: [ObjectIdentifier: ContinuousClock.Instant] = [:]
         var waiters: [(id: UInt64, continuation: CheckedContinuation<Connection?, Never>)] = []
         var nextID: UInt64 = 0
+        /// Connections that stand.
+        var open = 0
     }
 
     private let settings: Settings
@@ -78,6 +80,7 @@ public final class ConnectionPool: Sendable {
             do throws(PostgresError) {
                 let connection = try await open()
                 let opened = ContinuousClock.now
+                state.withLock { $0.open += 1 }
                 onEvent(.opened(backend: connection.backend))
                 put(connection)
                 let reason = await withTaskCancellationHandler {
@@ -85,7 +88,10 @@ public final class ConnectionPool: Sendable {
                 } onCancel: {
                     Task { await connection.close() }
                 }
-                state.withLock { $0.idle.removeAll { $0 === connection } }
+                state.withLock { state in
+                    state.open -= 1
+                    state.idle.removeAll { $0 === connection }
+                }
                 if Task.isCancelled { return }
                 onEvent(.lost(reason))
                 // One that was lost at once is no better than one that could not be opened.
@@ -137,6 +143,9 @@ public final class ConnectionPool: Sendable {
         defer { put(connection) }
         return try await body(connection)
     }
+
+    /// Whether a connection stands: a hint, for those who could take another pool's.
+    public var isOpen: Bool { state.withLock { $0.open > 0 } }
 
     /// Since when the connection has been lent that has been so for longest. Every call has a deadline, so a loan that
     /// lasts says that something hangs; the line in front of the pool may be long.

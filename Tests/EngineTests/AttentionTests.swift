@@ -26,7 +26,7 @@ import Testing
         #expect(flow.snapshot(now: at(50)).isAsleep)
         #expect(flow.nextJob(now: at(50)) == nil)
         #expect(flow.nextAlarm() == at(75))
-        #expect(flow.nextJob(now: at(75)) == .probe(besides: false))
+        #expect(flow.nextJob(now: at(75)) == .probe(besides: false, passingOver: []))
     }
 
     @Test func looksLessAndLessOften() {
@@ -35,30 +35,30 @@ import Testing
         var now = 75.0
         // The safety interval of a deaf queue is a second: no later look comes later.
         for wait in [50.0, 300] {
-            #expect(flow.nextJob(now: at(now)) == .probe(besides: false))
+            #expect(flow.nextJob(now: at(now)) == .probe(besides: false, passingOver: []))
             flow.probed(nothing, now: at(now))
             now += wait
             #expect(flow.nextJob(now: at(now - 1)) == nil)
         }
-        #expect(flow.nextJob(now: at(now)) == .probe(besides: false))
+        #expect(flow.nextJob(now: at(now)) == .probe(besides: false, passingOver: []))
         flow.probed(nothing, now: at(now))
         #expect(flow.nextJob(now: at(now + 880)) == nil)
-        #expect(flow.nextJob(now: at(now + 1100)) == .probe(besides: false))
+        #expect(flow.nextJob(now: at(now + 1100)) == .probe(besides: false, passingOver: []))
     }
 
     @Test func writersAreWaitedFor() {
         var flow = Self.asleep()
-        #expect(flow.nextJob(now: at(75)) == .probe(besides: false))
+        #expect(flow.nextJob(now: at(75)) == .probe(besides: false, passingOver: []))
         flow.probed(Probe(hasVisible: false, nextDue: nil, hasWriters: true), now: at(75))
         #expect(flow.nextJob(now: at(99)) == nil)
-        #expect(flow.nextJob(now: at(100)) == .probe(besides: false))
+        #expect(flow.nextJob(now: at(100)) == .probe(besides: false, passingOver: []))
         flow.probed(Probe(hasVisible: true, nextDue: nil, hasWriters: true), now: at(100))
         #expect(flow.nextJob(now: at(100)) == .claim(2, .all))
     }
 
     @Test func aFutureMessageWakesWhenItIsDue() {
         var flow = Self.asleep()
-        #expect(flow.nextJob(now: at(75)) == .probe(besides: false))
+        #expect(flow.nextJob(now: at(75)) == .probe(besides: false, passingOver: []))
         flow.probed(Probe(hasVisible: false, nextDue: .milliseconds(20), hasWriters: false), now: at(75))
         #expect(flow.nextJob(now: at(94)) == nil)
         #expect(flow.nextAlarm() == at(95))
@@ -78,7 +78,7 @@ import Testing
         for moment in [60.0, 60, 61, 63, 67, 75, 90, 110, 110] { flow.receive([], now: moment) }
         #expect(flow.snapshot(now: at(120)).isAsleep)
         let probe = flow.nextJob(now: at(140))
-        #expect(probe == .probe(besides: false))
+        #expect(probe == .probe(besides: false, passingOver: []))
         flow.probed(Probe(hasVisible: false, nextDue: nil, hasWriters: false), now: at(140))
         #expect(flow.nextJob(now: at(141)) == nil)
         #expect(flow.nextJob(now: at(360)) != nil, "300 ms after the sound")
@@ -90,7 +90,7 @@ import Testing
         var besides: [Bool] = []
         for _ in 1...6 {
             #expect(flow.nextJob(now: at(50)) == nil)
-            guard let due = flow.nextAlarm(), case .probe(let others) = flow.nextJob(now: due) else { break }
+            guard let due = flow.nextAlarm(), case .probe(let others, _) = flow.nextJob(now: due) else { break }
             besides.append(others)
             flow.probed(Probe(hasVisible: false, nextDue: nil, hasWriters: false), now: due)
         }
@@ -106,7 +106,7 @@ import Testing
         for moment in [1.0, 2, 4, 8, 16, 31, 51, 51] { flow.receive([], now: moment) }
         #expect(flow.snapshot(now: at(52)).isAsleep)
         // A look is under way when it fails: what it sees of the message is the end of its lease.
-        #expect(flow.nextJob(now: at(80)) == .probe(besides: false))
+        #expect(flow.nextJob(now: at(80)) == .probe(besides: false, passingOver: []))
         flow.end(0, .failed("no"), now: 90)
         #expect(flow.settleAll(now: 90).count == 1)
         flow.probed(Probe(hasVisible: false, nextDue: .seconds(30), hasWriters: false), now: at(91))

@@ -154,10 +154,10 @@ import Testing
         var flow = Flow(policy())
         flow.fail(flow.nextJob(now: at(0)), .refused("no such table"), now: 1)
         #expect(flow.snapshot(now: at(1)).paused == "no such table")
-        #expect(flow.nextJob(now: at(1400)) == nil)
-        #expect(flow.nextJob(now: at(2600)) == .claim(2))
-        flow.answer(.claim(2), now: 2601)
-        #expect(flow.snapshot(now: at(2601)).paused == nil)
+        #expect(flow.nextJob(now: at(700)) == nil)
+        #expect(flow.nextJob(now: at(1300)) == .claim(2))
+        flow.answer(.claim(2), now: 1301)
+        #expect(flow.snapshot(now: at(1301)).paused == nil)
     }
 
     // MARK: - The alarm
@@ -189,7 +189,7 @@ import Testing
         var flow = Flow(policy(workers: 1))
         flow.receive([lease(1)], now: 0)
         #expect(flow.begin(0, now: 0) == 1)
-        flow.stop(until: at(100), now: at(1))
+        flow.stop(until: at(100), allowance: .seconds(5), now: at(1))
         #expect(flow.nextAlarm() == at(100))
         #expect(flow.tick(now: at(100)) == [0])
         // The handler does not heed it yet.

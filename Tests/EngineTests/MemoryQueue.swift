@@ -59,10 +59,10 @@ final class MemoryQueue: Queue {
     func exchange(_ exchange: Exchange) async throws(QueueFailure) -> ExchangeResult {
         let sent = Instant.now
         let clock = Self.clock
-        guard case .exchanged(let refused, let claimed) = await ask(.exchange(exchange, daemon: daemon)) else {
+        guard case .exchanged(let changes) = await ask(.exchange(exchange, daemon: daemon)) else {
             throw .busy("locked", smaller: false)
         }
-        return ExchangeResult(refused: refused, claimed: claimed, clock: clock, sent: sent)
+        return changes.result(clock: clock, sent: sent)
     }
 
     func read(_ fence: Fence) async throws(QueueFailure) -> Content? {
@@ -70,9 +70,11 @@ final class MemoryQueue: Queue {
         return store.state.withLock { $0.model.body(fence) }.map { Content(body: $0, headers: nil) }
     }
 
-    func renew(_ fences: [Fence]) async throws(QueueFailure) -> Renewals {
+    func renew(_ renewal: RenewalOrder) async throws(QueueFailure) -> Renewals {
         let sent = Instant.now
-        guard case .renewed(let results) = await ask(.renew(fences)) else { throw .busy("locked", smaller: false) }
+        guard case .renewed(let results) = await ask(.renew(renewal.fences, notAfter: renewal.notAfter)) else {
+            throw .busy("locked", smaller: false)
+        }
         for result in results where result == .renewed { store.renewals.continuation.yield() }
         return Renewals(results: results, sent: sent)
     }
@@ -81,9 +83,14 @@ final class MemoryQueue: Queue {
         _ = await ask(.closePhantoms(daemon: daemon, holding: holding))
     }
 
-    func probe(besides: Bool) async throws(QueueFailure) -> Probe {
-        guard case .probed(let probe) = await ask(.probe) else { throw .cancelled }
+    func probe(besides: Bool, passingOver: [Int64]) async throws(QueueFailure) -> Probe {
+        guard case .probed(let probe) = await ask(.probe(passingOver: passingOver)) else { throw .cancelled }
         return probe
+    }
+
+    func list(_ claim: Claim) async throws(QueueFailure) -> [Candidate] {
+        guard case .listed(let candidates) = await ask(.list(claim)) else { throw .cancelled }
+        return candidates
     }
 
     func fallAsleep() async throws(QueueFailure) -> Bool { false }

@@ -72,7 +72,7 @@ import Testing
         guard flow.begin(0, now: 0) == 1 else { return nil }
         for minute in 1...29 {
             let now = Double(minute) * 10_000
-            guard let fences = flow.nextRenewal(now: at(now)) else { continue }
+            guard let fences = flow.nextRenewal(now: at(now))?.fences else { continue }
             _ = flow.renewed(fences, Renewals(results: [.renewed], sent: at(now)), now: at(now))
             #expect(flow.tick(now: at(now)) == [])
         }
@@ -98,7 +98,7 @@ import Testing
         var flow = Flow(policy(workers: 1))
         flow.receive([lease(1)], now: 0)
         #expect(flow.begin(0, now: 0) == 1)
-        flow.stop(until: at(10), now: at(1))
+        flow.stop(until: at(10), allowance: .seconds(5), now: at(1))
         #expect(flow.tick(now: at(9)) == [])
         #expect(flow.tick(now: at(10)) == [0])
         #expect(flow.finished(worker: 0, verdict: verdict, now: at(11)) == .shutdown)

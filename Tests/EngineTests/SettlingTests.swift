@@ -204,7 +204,7 @@ import Testing
         #expect(job?.settlements.first?.outcome == .deadLetter(reason: "hopeless"))
         flow.fail(job, .refused("no such queue"), now: 2)
         let condemned = flow.nextJob(now: at(2))
-        #expect(condemned?.settlements.first?.outcome == .condemned(reason: "hopeless", after: .seconds(60)))
+        #expect(condemned?.settlements.first?.outcome == .condemned(reason: "hopeless", after: .seconds(1)))
         #expect(condemned?.settlements.first?.attempt?.number == 1, "the attempt is recorded with it")
         flow.answer(condemned, now: 3)
         #expect(flow.counters.deadLettered == 0)

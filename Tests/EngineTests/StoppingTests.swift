@@ -19,13 +19,13 @@ import Testing
         var flow = Flow(policy(workers: 2))
         flow.receive([lease(1), lease(2)], now: 0)
         #expect(flow.begin(0, now: 0) == 1)
-        flow.stop(until: at(25_000), now: at(10))
+        flow.stop(until: at(25_000), allowance: .seconds(5), now: at(10))
         let job = flow.nextJob(now: at(10))
         #expect(job == .settle(settlement(lease(2), .released(after: .zero))))
         #expect(flow.begin(1, now: 10) == nil)
         flow.answer(job, now: 11)
         #expect(!flow.isFinished)
-        #expect(flow.nextRenewal(now: at(10_010)) == [lease(1).fence], "to the last")
+        #expect(flow.nextRenewal(now: at(10_010))?.fences == [lease(1).fence], "to the last")
         flow.end(0, .done, now: 12_000)
         #expect(!flow.isFinished)
         #expect(flow.settleAll(now: 12_000) == [settlement(lease(1), .done)])
@@ -35,7 +35,7 @@ import Testing
     @Test func whatArrivesAfterTheStopGoesBack() {
         var flow = Flow(policy(workers: 2))
         let claim = flow.nextJob(now: at(0))
-        flow.stop(until: at(1000), now: at(1))
+        flow.stop(until: at(1000), allowance: .seconds(5), now: at(1))
         #expect(!flow.isFinished, "a claim is under way")
         flow.answer(claim, [lease(1)], now: 2)
         #expect(flow.begin(0, now: 2) == nil)
@@ -47,9 +47,9 @@ import Testing
         var flow = Flow(policy(workers: 1))
         flow.receive([lease(1)], now: 0)
         #expect(flow.begin(0, now: 0) == 1)
-        flow.stop(until: at(25_000), now: at(10))
+        flow.stop(until: at(25_000), allowance: .seconds(5), now: at(10))
         #expect(flow.tick(now: at(20)) == [])
-        flow.stop(until: at(20), now: at(20))
+        flow.stop(until: at(20), allowance: .seconds(5), now: at(20))
         #expect(flow.tick(now: at(20)) == [0])
     }
 
@@ -59,11 +59,13 @@ import Testing
         #expect(flow.begin(0, now: 0) == 1)
         flow.end(0, .done, now: 1)
         flow.fail(flow.nextJob(now: at(1)), .unavailable("gone"), now: 2)
-        flow.stop(until: at(10), now: at(3))
+        flow.stop(until: at(10), allowance: .seconds(5), now: at(3))
+        #expect(flow.tick(now: at(5009)) == [])
         #expect(!flow.isFinished)
-        #expect(flow.halt() == 1)
+        #expect(flow.tick(now: at(5010)) == [])
         #expect(flow.isFinished)
-        #expect(flow.nextJob(now: at(11)) == nil)
+        #expect(flow.takeNews()?.abandoned == 1)
+        #expect(flow.nextJob(now: at(5011)) == nil)
     }
 
     /// Cancelled in flight, it would leave a row open, and the message counted as a crash.
@@ -74,7 +76,7 @@ import Testing
         #expect(flow.begin(0, now: 0) == 1)
         #expect(flow.tick(now: at(30_000)) == [0])
         flow.end(0, .done, now: 30_001)
-        flow.stop(until: at(40_000), now: at(30_002))
+        flow.stop(until: at(40_000), allowance: .seconds(5), now: at(30_002))
         let job = flow.nextJob(now: at(30_002))
         #expect(job == .settle(lost: [message.delivery]))
         #expect(!flow.isFinished)
@@ -128,23 +130,48 @@ import Testing
         #expect(flow.nextJob(now: at(2)) == .closePhantoms(holding: [claimed.delivery]))
     }
 
-    @Test func aStopWaitsForPhantoms() {
+    @Test func aStopWithNothingInHandClosesPhantomsOnce() {
         var flow = Self.phantom()
-        flow.stop(until: at(5000), now: at(20))
+        flow.stop(until: at(5000), allowance: .seconds(5), now: at(20))
         #expect(flow.nextJob(now: at(20)) == .closePhantoms(holding: []))
+        #expect(!flow.isFinished)
         flow.closedPhantoms(nil, now: at(21))
-        #expect(!flow.isFinished, "the server may still be at it")
-        #expect(flow.tick(now: at(100)) == [])
-        #expect(flow.nextAlarm() == at(5000))
-        #expect(flow.tick(now: at(5000)) == [])
-        #expect(flow.nextJob(now: at(5000)) == .closePhantoms(holding: []), "but the grace has an end")
-        flow.closedPhantoms(nil, now: at(5001))
+        #expect(flow.isFinished, "the server may still be at the claim, and there is no work to wait beside")
+    }
+
+    @Test func remnantsAreGivenUpAfterASecond() {
+        var flow = Self.phantom()
+        flow.stop(until: at(25_000), allowance: .seconds(5), now: at(20))
+        #expect(flow.nextJob(now: at(20)) == .closePhantoms(holding: []))
+        #expect(flow.tick(now: at(1019)) == [])
+        #expect(!flow.isFinished)
+        #expect(flow.tick(now: at(1020)) == [])
         #expect(flow.isFinished)
+        #expect(flow.takeNews() == nil, "nothing is lost by it")
+    }
+
+    @Test func withTheDatabaseAwayAndNothingInHandAStopIsImmediate() {
+        var flow = Flow(policy(workers: 2))
+        #expect(flow.nextJob(now: at(0))?.claim != nil)
+        flow.hint(.away, now: at(1))
+        flow.stop(until: at(25_000), allowance: .seconds(5), now: at(2))
+        #expect(flow.isFinished)
+    }
+
+    @Test func theEndOfTheGraceTellsWhomItCutsOff() {
+        var flow = Flow(policy(workers: 2))
+        flow.receive([lease(1), lease(2)], now: 0)
+        #expect(flow.begin(0, now: 0) == 1)
+        #expect(flow.begin(1, now: 0) == 2)
+        flow.stop(until: at(100), allowance: .seconds(5), now: at(10))
+        flow.end(1, .done, now: 50)
+        #expect(flow.tick(now: at(100)) == [0])
+        #expect(flow.takeNews()?.cutOff == [1])
     }
 
     @Test func aStopDoesNotWaitForADatabaseThatIsAway() {
         var flow = Self.phantom()
-        flow.stop(until: at(25_000), now: at(20))
+        flow.stop(until: at(25_000), allowance: .seconds(5), now: at(20))
         #expect(flow.nextJob(now: at(20)) == .closePhantoms(holding: []))
         flow.closedPhantoms(.unavailable("still"), now: at(21))
         #expect(flow.isFinished)

@@ -55,7 +55,7 @@ final class Port: Sendable {
 
     func renew(_ leases: [Lease]) async throws -> [Renewal] {
         try await patiently { () async throws(QueueFailure) in
-            try await self.queue.renew(leases.map(\.fence)).results
+            try await self.queue.renew(RenewalOrder(fences: leases.map(\.fence))).results
         }
     }
 
@@ -67,6 +67,8 @@ final class Port: Sendable {
                 answer = try await body()
                 return true
             } catch .unavailable {
+                return false
+            } catch .overdue {
                 return false
             }
         }

@@ -14,7 +14,7 @@ extension Contest {
         let isDawdling = dawdling != nil
         let weights = [
             14, 14, 4, 24, 5, 4, 7, 3, 5, 12, 2, isDawdling ? 0 : 6, isDawdling ? 14 : 0, 4,
-            model.settings.isUnlogged && !isDawdling ? 2 : 0,
+            model.settings.isUnlogged && !isDawdling ? 2 : 0, 3,
         ]
         switch dice.index(weights: weights) {
         case 0: return .perform(send())
@@ -23,15 +23,22 @@ extension Contest {
         case 3: return settle()
         case 4: return begin()
         case 5: return lose()
-        case 6: return .perform(.renew(dice.some(1 + dice.below(5), of: pool(holder: nil)).map(\.lease.fence)))
+        case 6:
+            return .perform(
+                .renew(
+                    dice.some(1 + dice.below(5), of: pool(holder: nil)).map(\.lease.fence),
+                    notAfter: Timestamp(microseconds: .max)
+                )
+            )
         case 7: return phantoms()
         case 8: return .perform(read())
         case 9: return timePasses()
-        case 10: return delete().map(Step.perform) ?? .perform(.probe)
+        case 10: return delete().map(Step.perform) ?? .perform(.probe(passingOver: []))
         case 11: return .begin(dawdle())
         case 12: return .end(commits: dice.chance(60))
-        case 13: return .perform(.probe)
-        default: return .empty
+        case 13: return .perform(.probe(passingOver: []))
+        case 14: return .empty
+        default: return moveUnread()
         }
     }
 
@@ -86,7 +93,34 @@ extension Contest {
             claim.limit = limit
         }
         if dice.chance(25) { claim.bytesEach = 1 + dice.below(60) }
+        if claim.limit == 500 { name(&claim) }
+        if dice.chance(8) { return .perform(.list(claim)) }
         return .perform(.exchange(Exchange(claim: claim), daemon: daemon))
+    }
+
+    /// Claims and lists of rows that are named one by one, or passed over.
+    private mutating func name(_ claim: inout Claim) {
+        let some = dice.some(1 + dice.below(4), of: model.rows).map(\.id)
+        if dice.chance(15) {
+            claim.reach = .only(some)
+            claim.floor = nil
+        } else if dice.chance(15) {
+            claim.passingOver = some
+        }
+    }
+
+    /// A row is moved unread as somebody saw it, now or some time ago.
+    private mutating func moveUnread() -> Step {
+        guard let row = model.rows.randomElement(using: &dice), let version = row.committed else { return claim() }
+        let candidate = Candidate(
+            messageID: row.id,
+            readCount: version.readCount + (dice.chance(20) ? 1 : 0),
+            enqueuedAt: row.enqueuedAt,
+            lastReadAt: model.settings.hasLastReadAt && version.readAt != .distantPast ? version.readAt : nil
+        )
+        return .perform(
+            .exchange(Exchange(unclaimable: .deadLetter(candidate, reason: "unread")), daemon: dice.below(2))
+        )
     }
 
     private mutating func settle() -> Step {

@@ -86,7 +86,7 @@ struct Contest {
             try compare(operation, expected, answer)
             noteArchived(facts)
             noteSettled(operation)
-            if case .exchanged(_, let leases) = answer { claimed = leases }
+            if case .exchanged(let changes) = answer { claimed = changes.claimed }
             if case .exchange(_, let daemon) = operation { keep(claimed, daemon: daemon) }
         case .bites(let size, let claim, let daemon):
             claimed = try await takeBites(size, claim, daemon: daemon)
@@ -130,16 +130,17 @@ struct Contest {
         claim.limit = size
         while true {
             let operation = Operation.exchange(Exchange(claim: claim), daemon: daemon)
-            guard case .exchanged(_, let real) = try await real.perform(operation),
-                case .exchanged(_, let modelled) = model.perform(operation, now: clock).answer
+            guard case .exchanged(let realChanges) = try await real.perform(operation),
+                case .exchanged(let modelledChanges) = model.perform(operation, now: clock).answer
             else { throw Difference(description: "a claim waited for a lock") }
-            let times = real.map(\.formerVT).sorted()
-            let modelledTimes = modelled.map(\.formerVT).sorted()
+            let (theirs, mine) = (realChanges.claimed, modelledChanges.claimed)
+            let times = theirs.map(\.formerVT).sorted()
+            let modelledTimes = mine.map(\.formerVT).sorted()
             try expect(modelledTimes == times, "a claim of \(size) took \(modelledTimes), \(times)")
-            expected += modelled
-            claimed += real
+            expected += mine
+            claimed += theirs
             claim.floor = times.last
-            if real.count < size { break }
+            if theirs.count < size { break }
         }
         try compare(expected, claimed)
         return claimed
@@ -179,8 +180,15 @@ struct Contest {
         switch (expected, answer) {
         case (.sent(let expected), .sent(let ids)):
             try expect(expected == ids, "sent \(expected), \(ids)")
-        case (.exchanged(let expectedRefused, let expected), .exchanged(let refused, let claimed)):
+        case (.exchanged(let expectedChanges), .exchanged(let changes)):
+            let (expected, claimed) = (expectedChanges.claimed, changes.claimed)
+            let (expectedRefused, refused) = (expectedChanges.refused, changes.refused)
             try expect(expectedRefused == refused, "refused \(expectedRefused), \(refused)")
+            try expect(expectedChanges.kept == changes.kept, "kept \(expectedChanges.kept), \(changes.kept)")
+            try expect(
+                expectedChanges.moved == changes.moved && expectedChanges.swallowed == changes.swallowed,
+                "moved and swallowed: \(expectedChanges), \(changes)"
+            )
             let (reached, reachedHere) = (expected.map(\.formerVT).max(), claimed.map(\.formerVT).max())
             try expect(reached == reachedHere, "reached \(String(describing: (reached, reachedHere)))")
             try compare(expected, claimed)
@@ -197,12 +205,17 @@ struct Contest {
             // Time passes on the way; what is due next is an hour away, or ten minutes.
             let off = (expected.nextDue ?? .zero) - (probe.nextDue ?? .zero)
             try expect(off > .milliseconds(-1) && off < .seconds(60), "next due \(expected), \(probe)")
+        case (.listed(let expected), .listed(let candidates)):
+            let (expected, candidates) = (expected.sorted(by: Self.byID), candidates.sorted(by: Self.byID))
+            try expect(expected == candidates, "listed \(expected), \(candidates)")
         case (.closed, .closed), (.locked, .locked):
             break
         default:
             throw Difference(description: "\(operation): the model answers \(expected), the server \(answer)")
         }
     }
+
+    private static func byID(_ a: Candidate, _ b: Candidate) -> Bool { a.messageID < b.messageID }
 
     private func compare(_ expected: [Lease], _ claimed: [Lease]) throws {
         func text(_ lease: Lease) -> String {

@@ -22,17 +22,19 @@ struct RealQueue: Sendable {
         case .exchange(let exchange, let daemon):
             do throws(QueueFailure) {
                 let result = try await ports[daemon].exchange(exchange)
-                return .exchanged(refused: result.refused, claimed: result.claimed)
+                return .exchanged(Changes(result))
             } catch .busy {
                 return .locked
             }
-        case .renew(let fences):
-            return .renewed(try await ports[0].renew(fences).results)
+        case .renew(let fences, let notAfter):
+            return .renewed(try await ports[0].renew(RenewalOrder(fences: fences, notAfter: notAfter)).results)
         case .closePhantoms(let daemon, let holding):
             try await ports[daemon].closePhantoms(holding: holding)
             return .closed
-        case .probe:
-            return .probed(try await ports[0].probe(besides: true))
+        case .probe(let passedOver):
+            return .probed(try await ports[0].probe(besides: true, passingOver: passedOver))
+        case .list(let claim):
+            return .listed(try await ports[0].list(claim))
         case .send, .read, .setVT, .delete, .lock:
             do throws(PostgresError) {
                 let rows = try await client.transaction([statement(operation)], limits: Self.limits).rows[0]
@@ -113,7 +115,7 @@ struct RealQueue: Sendable {
                 "select msg_id from \(table) order by msg_id limit $1 for update skip locked",
                 [.int(Int64(limit))]
             )
-        case .exchange, .renew, .closePhantoms, .probe:
+        case .exchange, .renew, .closePhantoms, .probe, .list:
             return Statement("select 0::bigint where false")
         }
     }

@@ -7,9 +7,12 @@ public enum Operation: Sendable {
     ///
     /// A claim rides only with outcomes that remove their messages, so it never meets a row its own transaction left.
     case exchange(Exchange, daemon: Int)
-    case renew([Fence])
+    /// Changes nothing from that moment on.
+    case renew([Fence], notAfter: Timestamp)
     case closePhantoms(daemon: Int, holding: [Delivery])
-    case probe
+    case probe(passingOver: [Int64])
+    /// The rows that this claim would take.
+    case list(Claim)
     /// `pgmq.read` by a client that is none of ours.
     case read(limit: Int, visibilityTimeout: Duration)
     /// `pgmq.set_vt`, which looks at the id alone.
@@ -23,14 +26,15 @@ public enum Operation: Sendable {
         switch self {
         case .send, .renew, .read, .setVT, .delete: true
         case .exchange(let exchange, _): exchange.claim != nil || !exchange.settlements.isEmpty
-        case .closePhantoms, .probe, .lock: false
+        case .closePhantoms, .probe, .list, .lock: false
         }
     }
 }
 
 public enum Answer: Sendable {
     case sent([Int64])
-    case exchanged(refused: Set<Fence>, claimed: [Lease])
+    case exchanged(Changes)
+    case listed([Candidate])
     case renewed([Renewal])
     case closed
     case probed(Probe)
@@ -38,6 +42,50 @@ public enum Answer: Sendable {
     case touched([Int64])
     /// A row is locked by another transaction: nothing happened, it would have to wait.
     case locked
+    /// A statement failed at a row: nothing happened.
+    case rejected
+}
+
+/// What an exchange did.
+public struct Changes: Sendable {
+    public var refused: Set<Fence> = []
+    public var kept: Set<Fence> = []
+    public var claimed: [Lease] = []
+    public var swallowed: Set<Int64> = []
+    public var moved = false
+
+    public init() {}
+
+    public init(_ result: ExchangeResult) {
+        refused = result.refused
+        kept = result.kept
+        claimed = result.claimed
+        swallowed = result.swallowed
+        moved = result.moved
+    }
+
+    public func result(clock: Timestamp, sent: Instant) -> ExchangeResult {
+        ExchangeResult(
+            refused: refused,
+            kept: kept,
+            claimed: claimed,
+            swallowed: swallowed,
+            moved: moved,
+            clock: clock,
+            sent: sent
+        )
+    }
+}
+
+/// How a row answers to those who would change it.
+public enum RowTrait: Sendable {
+    case ordinary
+    /// A claim of it fails. It can be moved inside the database.
+    case refusesClaims
+    /// Neither a claim nor a copy of it succeeds.
+    case refusesAll
+    /// An update of it changes nothing.
+    case swallowsUpdates
 }
 
 /// A committed change, as an observer needs it to tell right from wrong.
@@ -46,6 +94,8 @@ public enum Fact: Sendable {
     case settled(Settlement, body: [UInt8], holder: Fence)
     case renewed(Fence, holder: Fence, from: Timestamp, to: Timestamp)
     case claimed(Lease, isDurable: Bool)
+    /// Dead-lettered without having been read.
+    case moved(body: [UInt8])
     case removed(body: [UInt8])
 }
 
@@ -65,4 +115,6 @@ public struct ModelFaults: OptionSet, Sendable {
     public static let duplicatedJournalRow = ModelFaults(rawValue: 1 << 2)
     /// A renewal may end a lease sooner.
     public static let loweringRenewal = ModelFaults(rawValue: 1 << 3)
+    /// A settlement that delays the message leaves its fence as it was.
+    public static let delayKeepsFence = ModelFaults(rawValue: 1 << 4)
 }

@@ -7,7 +7,8 @@ extension QueueModel {
         case .send(let bodies, let delay):
             return send(bodies, vt: now.advanced(by: delay), now: now, in: &pending, id: id)
         case .exchange(let exchange, let daemon):
-            guard var refused = settle(exchange.settlements, daemon: daemon, now: now, in: &pending, id: id) else {
+            var changes = Changes()
+            guard settle(exchange.settlements, &changes, daemon: daemon, now: now, in: &pending, id: id) else {
                 return .locked
             }
             for delivery in exchange.lost {
@@ -17,21 +18,32 @@ extension QueueModel {
             }
             if let delivery = exchange.begins {
                 guard let begins = begin(delivery, daemon: daemon, now: now, in: &pending) else { return .locked }
-                if !begins { refused.insert(delivery.fence) }
+                if !begins { changes.refused.insert(delivery.fence) }
+            }
+            if case .deadLetter(let candidate, let reason) = exchange.unclaimable {
+                guard let moved = move(candidate, reason, now: now, in: &pending, id: id) else { return .rejected }
+                changes.moved = moved
             }
             // A claim that rides is as durable as what it rides behind.
             pending.isDurable =
                 !settings.hasLastReadAt || !exchange.settlements.isEmpty || !exchange.lost.isEmpty
-                || exchange.begins != nil
-            let claimed = exchange.claim.map { claim($0, daemon: daemon, now: now, in: &pending, id: id) } ?? []
-            return .exchanged(refused: refused, claimed: claimed)
-        case .renew(let fences):
-            return .renewed(fences.map { renew($0, now: now, in: &pending, id: id) })
+                || exchange.begins != nil || exchange.unclaimable != nil
+            if let claim = exchange.claim {
+                guard self.claim(claim, &changes, daemon: daemon, now: now, in: &pending, id: id) else {
+                    return .rejected
+                }
+            }
+            return .exchanged(changes)
+        case .list(let claim):
+            let found = visible(to: claim, now: now)
+            return .listed(found.compactMap { rows[$0].committed.map { [row = rows[$0]] in candidate(row, $0) } })
+        case .renew(let fences, let notAfter):
+            return .renewed(fences.map { renew($0, notAfter: notAfter, now: now, in: &pending, id: id) })
         case .closePhantoms(let daemon, let holding):
             pending.journal = journal.phantoms(of: daemon, holding: holding)
             return .closed
-        case .probe:
-            return .probed(probe(now: now))
+        case .probe(let passedOver):
+            return .probed(probe(passingOver: passedOver, now: now))
         case .read(let limit, let timeout):
             let found = visible(from: nil, now: now, limit: limit, byID: true)
             for index in found {
@@ -102,18 +114,74 @@ extension QueueModel {
         return found.prefix(limit).map(\.index)
     }
 
+    /// What this claim finds.
+    private func visible(to claim: Claim, now: Timestamp) -> [Int] {
+        if case .only(let ids) = claim.reach {
+            let ids = Set(ids)
+            return visible(from: nil, now: now, limit: .max).filter { ids.contains(rows[$0].id) }
+        }
+        let floor = claim.reach == .recent ? now.advanced(by: .zero - Floor.recent) : claim.floor
+        guard !claim.passingOver.isEmpty else { return visible(from: floor, now: now, limit: claim.limit) }
+        let all = visible(from: floor, now: now, limit: .max)
+        return Array(all.filter { !claim.passingOver.contains(rows[$0].id) }.prefix(claim.limit))
+    }
+
+    private func candidate(_ row: Row, _ version: Version) -> Candidate {
+        Candidate(
+            messageID: row.id,
+            readCount: version.readCount,
+            enqueuedAt: row.enqueuedAt,
+            lastReadAt: version.readAt == .distantPast || !settings.hasLastReadAt ? nil : version.readAt
+        )
+    }
+
+    /// - Returns: whether the row was moved; nil: its copy was refused.
+    private mutating func move(
+        _ candidate: Candidate,
+        _ reason: String,
+        now: Timestamp,
+        in pending: inout Pending,
+        id: Int
+    ) -> Bool? {
+        guard let index = index(of: candidate.messageID), let version = rows[index].committed,
+            rows[index].lockedBy == 0, version.vt <= now, self.candidate(rows[index], version) == candidate
+        else { return false }
+        if settings.trait(rows[index].body) == .refusesAll { return nil }
+        if swallowsDeletes { return false }
+        let key = MessageKey(id: candidate.messageID, enqueuedAt: rows[index].enqueuedAt)
+        let attempts = journal.rows[key]?.count { $0.attempt != nil && $0.readCount <= version.readCount } ?? 0
+        pending.deadLetters.append(DeadLetter(body: rows[index].body, reason: reason, attempts: attempts))
+        pending.facts.append(.moved(body: rows[index].body))
+        pending.journal.append(.prune(key))
+        change(index, .delete(candidate.messageID), in: &pending, id: id)
+        return true
+    }
+
+    /// - Returns: false where a row refuses it.
     private mutating func claim(
         _ claim: Claim,
+        _ changes: inout Changes,
         daemon: Int,
         now: Timestamp,
         in pending: inout Pending,
         id: Int
-    ) -> [Lease] {
+    ) -> Bool {
         let earlier = pending.journal
-        let floor = claim.reach == .recent ? now.advanced(by: .zero - Floor.recent) : claim.floor
-        let found = visible(from: floor, now: now, limit: claim.limit)
+        var found = visible(to: claim, now: now)
+        if refusesClaims, !found.isEmpty { return false }
+        for index in found {
+            switch settings.trait(rows[index].body) {
+            case .ordinary, .swallowsUpdates: break
+            case .refusesClaims, .refusesAll: return false
+            }
+        }
         let reached = found.compactMap { rows[$0].committed?.vt }.max() ?? .distantPast
-        return found.compactMap { index in
+        found.removeAll { index in
+            guard settings.trait(rows[index].body) == .swallowsUpdates else { return false }
+            if case .only = claim.reach { changes.swallowed.insert(rows[index].id) }
+            return true
+        }
+        changes.claimed = found.compactMap { index in
             let row = rows[index]
             guard let former = row.committed else { return nil }
             let vt = now.advanced(by: settings.visibilityTimeout)
@@ -139,6 +207,7 @@ extension QueueModel {
             }
             return lease
         }
+        return true
     }
 
     /// Opens a suspect's row.
@@ -153,12 +222,13 @@ extension QueueModel {
         return true
     }
 
-    private func probe(now: Timestamp) -> Probe {
+    private func probe(passingOver passedOver: [Int64], now: Timestamp) -> Probe {
         var hasVisible = false
         var next: Timestamp?
-        for case let version? in rows.lazy.map(\.committed) {
+        for row in rows {
+            guard let version = row.committed else { continue }
             if version.vt <= now {
-                hasVisible = true
+                if !passedOver.contains(row.id) { hasVisible = true }
             } else {
                 next = min(next ?? version.vt, version.vt)
             }
@@ -178,34 +248,39 @@ extension QueueModel {
         return self.fence(of: row, version) == fence
     }
 
-    /// - Returns: what the fence refused; nil: a row is locked.
+    /// - Returns: false where a row is locked.
     private mutating func settle(
         _ settlements: [Settlement],
+        _ changes: inout Changes,
         daemon: Int,
         now: Timestamp,
         in pending: inout Pending,
         id: Int
-    ) -> Set<Fence>? {
-        var refused: Set<Fence> = []
+    ) -> Bool {
         for settlement in settlements {
             let fence = settlement.fence
             guard let index = index(of: fence.messageID), let version = rows[index].committed,
                 holds(fence, rows[index], version), settlement.place.map({ $0 == version.place }) ?? true
             else {
                 // A fence that does not hold now may hold no more when the lock is free; it never comes to hold.
-                refused.insert(fence)
+                changes.refused.insert(fence)
                 continue
             }
             guard rows[index].lockedBy == 0 || rows[index].lockedBy == id else {
                 // The lock is the row's, so whoever has it may be about to change the fence.
-                return nil
+                return false
+            }
+            if swallowsDeletes, !settlement.outcome.keepsMessage {
+                changes.refused.insert(fence)
+                if settlement.place == nil { changes.kept.insert(fence) }
+                continue
             }
             let row = rows[index]
             let holder = self.fence(of: row, version)
             pending.facts.append(.settled(settlement, body: row.body, holder: holder))
             write(settlement, daemon: daemon, row: index, version, now: now, in: &pending, id: id)
         }
-        return refused
+        return true
     }
 
     private mutating func write(
@@ -224,6 +299,7 @@ extension QueueModel {
             var version = version
             version.vt = now.advanced(by: delay)
             version.place = newPlace()
+            if settings.hasLastReadAt, !settings.faults.contains(.delayKeepsFence) { version.readAt = .distantPast }
             return .update(message, version)
         }
         switch settlement.outcome {
@@ -253,10 +329,16 @@ extension QueueModel {
         }
     }
 
-    private mutating func renew(_ fence: Fence, now: Timestamp, in pending: inout Pending, id: Int) -> Renewal {
+    private mutating func renew(
+        _ fence: Fence,
+        notAfter: Timestamp,
+        now: Timestamp,
+        in pending: inout Pending,
+        id: Int
+    ) -> Renewal {
         guard let index = index(of: fence.messageID), var version = rows[index].committed else { return .lost }
         guard holds(fence, rows[index], version) else { return .lost }
-        guard rows[index].lockedBy == 0 else { return .skipped }
+        guard rows[index].lockedBy == 0, now < notAfter else { return .skipped }
         let until = now.advanced(by: settings.visibilityTimeout)
         let former = version.vt
         version.vt =
@@ -268,6 +350,15 @@ extension QueueModel {
         version.place = newPlace()
         change(index, .update(fence.messageID, version), in: &pending, id: id)
         return .renewed
+    }
+}
+
+extension Outcome {
+    fileprivate var keepsMessage: Bool {
+        switch self {
+        case .done, .deadLetter: false
+        case .retry, .snooze, .released, .condemned: true
+        }
     }
 }
 

@@ -15,6 +15,7 @@ public struct QueueModel: Sendable {
         /// From this many open rows on a message is a suspect, whose claim opens no row: it does when it begins.
         public var suspectedAfter: Int
         public var faults: ModelFaults
+        public var trait: @Sendable (_ body: [UInt8]) -> RowTrait
 
         public init(
             visibilityTimeout: Duration,
@@ -22,7 +23,8 @@ public struct QueueModel: Sendable {
             hasLastReadAt: Bool = true,
             isUnlogged: Bool = false,
             suspectedAfter: Int = .max,
-            faults: ModelFaults = []
+            faults: ModelFaults = [],
+            trait: @escaping @Sendable (_ body: [UInt8]) -> RowTrait = { _ in .ordinary }
         ) {
             self.visibilityTimeout = visibilityTimeout
             self.maxMessageBytes = maxMessageBytes
@@ -30,6 +32,7 @@ public struct QueueModel: Sendable {
             self.isUnlogged = isUnlogged
             self.suspectedAfter = suspectedAfter
             self.faults = faults
+            self.trait = trait
         }
     }
 
@@ -88,6 +91,10 @@ public struct QueueModel: Sendable {
     }
 
     public let settings: Settings
+    /// A delete changes nothing, and says nothing.
+    public var swallowsDeletes = false
+    /// Every claim fails, whatever row it finds.
+    public var refusesClaims = false
     /// In the order of their ids.
     public internal(set) var rows: [Row] = []
     public internal(set) var deadLetters: [DeadLetter] = []
@@ -112,7 +119,10 @@ public struct QueueModel: Sendable {
         var pending = Pending()
         let answer = execute(operation, now: now, in: &pending, id: id)
         self.pending[id] = pending
-        if case .locked = answer { rollback(id) }
+        switch answer {
+        case .locked, .rejected: rollback(id)
+        default: break
+        }
         return (id, answer)
     }
 
@@ -242,7 +252,8 @@ public struct QueueModel: Sendable {
         Fence(
             messageID: row.id,
             readCount: version.readCount,
-            readAt: settings.hasLastReadAt ? version.readAt : row.enqueuedAt
+            readAt: settings.hasLastReadAt ? version.readAt : row.enqueuedAt,
+            source: FenceSource(outlivesDelay: !settings.hasLastReadAt)
         )
     }
 }

@@ -14,7 +14,6 @@ enum Event {
     case wakes(daemon: Int, Wake)
     case starts(daemon: Int, incarnation: Int)
     case resumes(daemon: Int)
-    case stopIsOverdue(daemon: Int, incarnation: Int)
     case serverIsUp
     case flush
     case heals

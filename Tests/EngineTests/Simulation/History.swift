@@ -11,6 +11,14 @@ enum Scenario: Equatable {
     case poison
     /// Everything at once.
     case storm
+    /// One daemon that falls asleep between the messages, and cannot always ask for the doorbell.
+    case idle
+    /// Handlers that outlast their leases, and renewals that fail for a while.
+    case unrenewed
+    /// Deletes that change nothing, for a while.
+    case swallowed
+    /// Rows that no claim can take, and now and then none can be taken at all.
+    case refused
 }
 
 /// How the handler of one message behaves.
@@ -26,8 +34,25 @@ enum Nature: Equatable {
     case slow
     /// Takes longer than the visibility timeout.
     case long
+    /// Takes twice as long, always.
+    case outlasting
     case poison
     case oversized
+    /// No claim takes its row; it can be copied inside the database.
+    case unclaimable
+    /// Its row can be neither claimed nor copied.
+    case immovable
+    /// An update of its row changes nothing.
+    case unchangeable
+
+    var trait: RowTrait {
+        switch self {
+        case .unclaimable: .refusesClaims
+        case .immovable: .refusesAll
+        case .unchangeable: .swallowsUpdates
+        default: .ordinary
+        }
+    }
 }
 
 /// Which implementation error is planted. See ``ModelFaults`` and `Floor` for the others.
@@ -37,6 +62,20 @@ struct PlantedFault: Equatable {
     var neverSweeps = false
     /// The driver tells the flow that an exchange is through when its statements have answered.
     var believesBeforeSync = false
+    /// What the flow does not do.
+    var neglects: Neglected?
+
+    /// One mending each, taken out of the flow by its driver.
+    enum Neglected: Equatable {
+        /// A registration that failed is taken for one that succeeded.
+        case failedRegistration
+        /// A renewal that failed stops no claim.
+        case failedRenewal
+        /// A refused settlement is a lost lease, whether or not the row still carries the fence.
+        case keptRows
+        /// A refused claim is repeated as it was.
+        case refusedClaims
+    }
 }
 
 /// What a seed decides before anything happens.
@@ -50,7 +89,7 @@ struct Plan {
 
     init(seed: UInt64, fault: PlantedFault, only scenario: Scenario? = nil) {
         var dice = Dice(seed: seed &+ 0x5EED)
-        self.scenario = scenario ?? [.calm, .load, .poison, .poison, .storm][dice.index(weights: [2, 1, 1, 2, 14])]
+        self.scenario = scenario ?? Self.draw(&dice)
         let timeout = Duration.milliseconds(dice.between(600, 1500))
         policy = QueuePolicy(
             name: "simulated",
@@ -72,7 +111,8 @@ struct Plan {
             maxMessageBytes: policy.maxMessageBytes,
             hasLastReadAt: dice.chance(85),
             isUnlogged: dice.chance(15),
-            faults: fault.model
+            faults: fault.model,
+            trait: Ledger.trait(of:)
         )
         if policy.runsInProcess { settings.suspectedAfter = policy.maxCrashes - 1 }
         daemons = 3
@@ -95,9 +135,33 @@ struct Plan {
         case .storm:
             natures = [
                 (.good, 12), (.flaky(1), 3), (.flaky(2), 2), (.doomed, 2), (.hopeless, 1), (.sleepy(1), 2),
-                (.unstartable(1), 1), (.slow, 1), (.long, 2), (.poison, 1), (.oversized, 1),
+                (.unstartable(1), 1), (.slow, 1), (.long, 2), (.poison, 1), (.oversized, 1), (.unclaimable, 1),
             ]
+        case .idle:
+            natures = [(.good, 1)]
+            daemons = 1
+            actions = 12
+        case .unrenewed:
+            natures = [(.outlasting, 1)]
+            policy.runsInProcess = false
+            settings.suspectedAfter = .max
+            daemons = 1
+            actions = 10
+        case .swallowed:
+            natures = [(.good, 4), (.hopeless, 1)]
+            policy.runsInProcess = false
+            settings.suspectedAfter = .max
+        case .refused:
+            natures = [(.good, 24), (.unclaimable, 1), (.immovable, 1), (.unchangeable, 1)]
         }
+    }
+
+    private static func draw(_ dice: inout Dice) -> Scenario {
+        let all: [(Scenario, Int)] = [
+            (.calm, 4), (.load, 2), (.poison, 6), (.storm, 28), (.idle, 2), (.unrenewed, 1), (.swallowed, 2),
+            (.refused, 3),
+        ]
+        return all[dice.index(weights: all.map(\.1))].0
     }
 
     func nature(_ dice: inout Dice) -> Nature {

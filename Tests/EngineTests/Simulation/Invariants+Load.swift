@@ -7,6 +7,9 @@ extension Ledger {
     mutating func checkWaiting(_ token: Int, now: Int64) {
         let waited = now - tokens[token].waitingSince
         if plan.scenario == .load, waited > 400_000 { fail("message \(token) waited \(waited) µs") }
+        // The rows that cannot be claimed hold nobody back for longer than it takes to find them; and the safety interval
+        // of a queue that is not rung is half a second.
+        if plan.scenario == .idle, waited > 1_200_000 { fail("message \(token) waited \(waited) µs in an idle queue") }
     }
 
     /// A claim above the floor that is not full has left nothing there.

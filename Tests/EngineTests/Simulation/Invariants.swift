@@ -82,7 +82,22 @@ struct Ledger {
 
     static func body(of token: Int, nature: Nature, limit: Int) -> [UInt8] {
         let bytes = (0..<4).map { UInt8(truncatingIfNeeded: token >> (8 * $0)) }
-        return nature == .oversized ? bytes + Array(repeating: 0, count: limit) : bytes
+        switch nature {
+        case .oversized: return bytes + Array(repeating: 0, count: limit)
+        case .unclaimable: return bytes + [1]
+        case .immovable: return bytes + [2]
+        case .unchangeable: return bytes + [3]
+        default: return bytes
+        }
+    }
+
+    static func trait(of body: [UInt8]) -> RowTrait {
+        guard body.count == 5 else { return .ordinary }
+        return switch body[4] {
+        case 1: .refusesClaims
+        case 2: .refusesAll
+        default: .swallowsUpdates
+        }
     }
 
     static func token(of body: [UInt8]) -> Int {
@@ -100,6 +115,8 @@ struct Ledger {
     }
 
     mutating func committed(_ token: Int, visibleAt time: Int64) {
+        // A row that can be neither claimed nor copied stays.
+        guard tokens[token].nature != .immovable else { return }
         tokens[token].isCommitted = true
         tokens[token].waitingSince = time
         open += 1
@@ -112,12 +129,22 @@ struct Ledger {
         case .renewed(let fence, let holder, let from, let to):
             if fence != holder { fail("a stale renewal of \(fence) changed the lease of \(holder)") }
             if to < from { fail("a renewal lowered a vt: \(fence)") }
+            if settled.contains(fence), !fence.source.outlivesDelay {
+                fail("a renewal of \(fence) landed behind the settlement that had ended the lease")
+            }
             let promised = clock.advanced(by: plan.policy.visibilityTimeout)
             for index in active.indices where active[index].fence == fence { active[index].leaseEnd = promised }
         case .claimed(let lease, _):
             sawClaimed(lease, incarnation: incarnation, epoch: epoch, clock: clock, now: now, journal: journal)
         case .removed(let body):
             end(Self.token(of: body), .gone)
+        case .moved(let body):
+            let token = Self.token(of: body)
+            switch tokens[token].nature {
+            case .unclaimable, .unchangeable: break
+            default: fail("message \(token) was dead-lettered unread, and nothing was wrong with its row")
+            }
+            end(token, .dead)
         }
     }
 
@@ -270,9 +297,14 @@ struct Ledger {
 
     /// Everything has ended: is it as it must be?
     mutating func close() {
+        if plan.scenario == .unrenewed {
+            // Renewals fail for fifteen seconds, and claims are a second, two, four and eight apart.
+            let futile = tokens.reduce(0) { $0 + $1.runs - $1.recorded - ($1.end == .done ? 1 : 0) }
+            if futile > 4 * 4 { fail("\(futile) runs came to nothing because no lease was renewed") }
+        }
         for (index, token) in tokens.enumerated() where token.isCommitted {
             guard token.end != .open else { return fail("message \(index) never ended: \(token)") }
-            if plan.scenario == .calm, token.end == .done, token.successes != 1 {
+            if plan.scenario == .calm || plan.scenario == .swallowed, token.end == .done, token.successes != 1 {
                 fail("message \(index) succeeded \(token.successes) times")
             }
             if plan.scenario == .calm, token.runs != token.successes + token.failures + token.snoozes {

@@ -39,6 +39,31 @@ import Testing
             finding: "passed over"
         ),
         Case(testDescription: "no sweep", fault: PlantedFault(neverSweeps: true), finding: "waited"),
+        Case(
+            testDescription: "a delay that leaves the fence",
+            fault: PlantedFault(model: .delayKeepsFence),
+            finding: "landed behind"
+        ),
+        Case(
+            testDescription: "a failed registration that is believed",
+            fault: PlantedFault(neglects: .failedRegistration),
+            finding: "in an idle queue"
+        ),
+        Case(
+            testDescription: "claims in spite of renewals that fail",
+            fault: PlantedFault(neglects: .failedRenewal),
+            finding: "no lease was renewed"
+        ),
+        Case(
+            testDescription: "rows that the database keeps taken for lost leases",
+            fault: PlantedFault(neglects: .keptRows),
+            finding: "succeeded 2 times"
+        ),
+        Case(
+            testDescription: "refused claims that are not divided",
+            fault: PlantedFault(neglects: .refusedClaims),
+            finding: "not at rest"
+        ),
     ]
 
     @Test(arguments: cases) func isCaught(planted: Case) async {

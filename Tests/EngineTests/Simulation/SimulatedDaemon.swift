@@ -24,6 +24,8 @@ struct SimulatedDaemon {
     var stopUntil: Int64?
     /// Could not close its phantoms' rows before it ended.
     var leavesPhantoms = false
+    /// Producers ring for it: it holds the queue's lock.
+    var isRegistered = false
     var idlePumps = Self.pumps
     var renewerIsIdle = true
     var idleWorkers: [Int]
@@ -55,11 +57,12 @@ struct SimulatedDaemon {
 struct Call {
     enum Request {
         case exchange(Exchange)
-        case renew([Fence])
+        case renew(RenewalOrder)
         case closePhantoms([Delivery])
         case register
         case unregister
-        case probe
+        case probe([Int64])
+        case list(Claim)
     }
 
     enum Fate: Equatable {

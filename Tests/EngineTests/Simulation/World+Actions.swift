@@ -19,7 +19,34 @@ extension World {
         case .storm:
             storm()
             events.put(.act, at: now + dice.between(500, 70_000))
+        case .idle:
+            send(lateness: 400)
+            events.put(.act, at: now + dice.between(6_000_000, 12_000_000))
+        case .unrenewed:
+            if actionsLeft == plan.actions - 1 {
+                renewalsFailUntil = now + 15_000_000
+                send(lateness: 400, least: 4, most: 4)
+            }
+            events.put(.act, at: now + 2_000_000)
+        case .swallowed:
+            if dice.chance(8) { deletesAreSwallowedUntil = now + plan.policy.visibilityTimeout.inMicroseconds * 3 }
+            send(lateness: 400)
+            events.put(.act, at: now + dice.between(1000, 200_000))
+        case .refused:
+            if dice.chance(4) { claimsAreRefusedUntil = now + dice.between(500_000, 5_000_000) }
+            send(lateness: 400)
+            events.put(.act, at: now + dice.between(1000, 50_000))
         }
+    }
+
+    /// Whether a row's refusal is its own shows only beside others that pass: messages go on to come.
+    mutating func goOn() {
+        guard ledger.tokens.contains(where: { $0.isCommitted && $0.end == .open && $0.nature.trait != .ordinary })
+        else {
+            return
+        }
+        send(lateness: 400, least: 3, most: 3, natures: [(.good, 1)])
+        events.put(.act, at: now + 5_000_000)
     }
 
     private mutating func storm() {
@@ -63,11 +90,11 @@ extension World {
 
     // MARK: - Producers
 
-    private mutating func send(lateness: Int64, least: Int = 1, most: Int = 5) {
+    private mutating func send(lateness: Int64, least: Int = 1, most: Int = 5, natures: [(Nature, Int)]? = nil) {
         guard isServerUp else { return }
         let first = ledger.tokens.count
         let bodies = (0..<(least + dice.below(most - least + 1))).map { offset -> [UInt8] in
-            let nature = plan.nature(&dice)
+            let nature = natures?[0].0 ?? plan.nature(&dice)
             ledger.tokens.append(Ledger.Token(nature: nature))
             return Ledger.body(of: first + offset, nature: nature, limit: plan.policy.maxMessageBytes)
         }
@@ -98,7 +125,7 @@ extension World {
             ledger.committed(token, visibleAt: max(now, ledger.tokens[token].waitingSince))
         }
         trace?.note(now, "messages \(first)..<\(first + count) are committed")
-        for index in daemons.indices where dice.chance(75) {
+        for index in daemons.indices where plan.scenario == .idle ? daemons[index].isRegistered : dice.chance(75) {
             let wake: Wake = dice.chance(10) ? .throttled : .notified
             for _ in 0..<(dice.chance(15) ? 2 : 1) {
                 events.put(.wakes(daemon: index, wake), at: now + dice.between(100, 3000))
@@ -119,12 +146,8 @@ extension World {
         trace?.note(now, "daemon \(daemons[index].incarnation) is told to stop")
         let grace = dice.chance(30) ? 0 : dice.between(1000, 800_000)
         daemons[index].stopUntil = min(now + grace, daemons[index].stopUntil ?? .max)
-        daemons[index].flow.stop(until: instant(now + grace), now: instant(now))
+        daemons[index].flow.stop(until: instant(now + grace), allowance: .seconds(1), now: instant(now))
         cancel(index, daemons[index].flow.tick(now: instant(now)))
-        events.put(
-            .stopIsOverdue(daemon: index, incarnation: daemons[index].incarnation),
-            at: now + grace + 1_000_000
-        )
         dispatch(index)
     }
 
@@ -171,7 +194,10 @@ extension World {
         trace?.note(now, "the server crashes")
         isServerUp = false
         epoch += 1
-        for body in model.crash() { ledger.end(Ledger.token(of: body), .gone) }
+        for body in model.crash() where Ledger.trait(of: body) != .refusesAll {
+            ledger.end(Ledger.token(of: body), .gone)
+        }
+        for index in daemons.indices { daemons[index].isRegistered = false }
         for index in daemons.indices { trouble(index) }
         events.put(.serverIsUp, at: now + dice.between(20_000, 500_000))
     }

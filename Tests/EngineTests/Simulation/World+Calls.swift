@@ -9,7 +9,8 @@ extension World {
         case .closePhantoms(let held): request(.closePhantoms(held), from: index)
         case .register: request(.register, from: index)
         case .unregister: request(.unregister, from: index)
-        case .probe: request(.probe, from: index)
+        case .probe(_, let passedOver): request(.probe(passedOver), from: index)
+        case .list(let claim): request(.list(claim), from: index)
         }
     }
 
@@ -36,6 +37,8 @@ extension World {
     }
 
     private mutating func fate(of request: Call.Request, from index: Int) -> Call.Fate {
+        if case .renew = request, renewalsFailUntil > now { return .lost }
+        if case .register = request, plan.scenario == .idle, dice.chance(40) { return .lost }
         guard plan.scenario == .storm, !isHealed else { return .served }
         if daemons[index].cutUntil > now { return .lost }
         guard dice.chance(6) else { return .served }
@@ -52,6 +55,10 @@ extension World {
     private mutating func fails(_ id: Int, _ failure: QueueFailure, after delay: Int64) {
         calls[id].failure = failure
         switch failure {
+        case .unavailable, .overdue: lastUnknown[calls[id].incarnation] = now + delay
+        default: break
+        }
+        switch failure {
         // An outcome that cannot be written is tried again in up to half a minute, and its row is open until then.
         case .rejected, .conflict, .refused: trouble(calls[id].daemon, for: 40_000_000)
         default: trouble(calls[id].daemon)
@@ -66,14 +73,17 @@ extension World {
         if let refusal = refusal(of: calls[id].request) { return failsUnlessLate(id, refusal) }
         calls[id].epoch = epoch
         calls[id].clock = clock
+        model.swallowsDeletes = deletesAreSwallowedUntil > now
+        model.refusesClaims = claimsAreRefusedUntil > now
         let (transaction, answer) = model.begin(operation(calls[id]), now: clock)
+        if case .rejected = answer { return failsUnlessLate(id, .rejected("a row refuses it")) }
         if case .locked = answer {
             guard calls[id].waits < 3 else { return failsUnlessLate(id, .busy("lock timeout", smaller: false)) }
             calls[id].waits += 1
             return events.put(.executes(call: id), at: now + 15_000)
         }
-        if let claim = calls[id].exchange?.claim, case .exchanged(_, let claimed) = answer {
-            ledger.checkPassedOver(claim, claimed: claimed.count, model, clock: clock)
+        if let claim = calls[id].exchange?.claim, case .exchanged(let changes) = answer {
+            ledger.checkPassedOver(claim, claimed: changes.claimed.count, model, clock: clock)
         }
         calls[id].transaction = transaction
         calls[id].answer = answer
@@ -91,9 +101,11 @@ extension World {
     private func operation(_ call: Call) -> Operation {
         switch call.request {
         case .exchange(let exchange): .exchange(exchange, daemon: call.incarnation)
-        case .renew(let fences): .renew(fences)
+        case .renew(let order): .renew(order.fences, notAfter: order.notAfter)
         case .closePhantoms(let held): .closePhantoms(daemon: call.incarnation, holding: held)
-        case .register, .unregister, .probe: .probe
+        case .list(let claim): .list(claim)
+        case .probe(let passedOver): .probe(passingOver: passedOver)
+        case .register, .unregister: .probe(passingOver: [])
         }
     }
 
@@ -132,10 +144,19 @@ extension World {
                 journal: model.journal
             )
         }
+        switch call.request {
+        case .register where isCurrent(call): daemons[call.daemon].isRegistered = true
+        case .unregister where isCurrent(call): daemons[call.daemon].isRegistered = false
+        default: break
+        }
         ringsAfter(call)
         if call.fate == .late || (fault.believesBeforeSync && call.exchange != nil) { return }
         if call.fate == .replyLost { return fails(id, .unavailable("reply lost"), after: dice.between(500, 60_000)) }
         events.put(.replies(call: id), at: now + dice.between(20, plan.scenario == .load ? 200 : 2000))
+    }
+
+    private func isCurrent(_ call: Call) -> Bool {
+        daemons[call.daemon].isUp && daemons[call.daemon].incarnation == call.incarnation
     }
 
     /// Handing a message back rings.
@@ -155,11 +176,15 @@ extension World {
         let index = call.daemon
         let time = instant(now)
         trace?.note(now, "reply to #\(id): \(call.failure.map { "\($0)" } ?? call.answer.map { "\($0)" } ?? "-")")
-        if case .renew(let fences) = call.request {
+        if case .renew(let order) = call.request {
+            let fences = order.fences
             daemons[index].renewerIsIdle = true
             if call.failure == nil, case .renewed(let results) = call.answer {
                 let renewals = Renewals(results: results, sent: instant(call.sent))
                 cancel(index, daemons[index].flow.renewed(fences, renewals, now: time))
+            } else if fault.neglects == .failedRenewal {
+                let skipped = Renewals(results: fences.map { _ in .skipped }, sent: instant(call.sent))
+                cancel(index, daemons[index].flow.renewed(fences, skipped, now: time))
             } else {
                 daemons[index].flow.renewalFailed(now: time)
             }
@@ -168,23 +193,24 @@ extension World {
         daemons[index].idlePumps += 1
         switch call.request {
         case .exchange(let exchange):
-            if call.failure == nil, case .exchanged(let refused, let claimed) = call.answer {
-                ledger.believed(exchange, refused: refused)
-                let result = ExchangeResult(
-                    refused: refused,
-                    claimed: claimed,
-                    clock: call.clock,
-                    sent: instant(call.sent)
-                )
+            if call.failure == nil, case .exchanged(let changes) = call.answer {
+                ledger.believed(exchange, refused: changes.refused)
+                var result = changes.result(clock: call.clock, sent: instant(call.sent))
+                if fault.neglects == .keptRows { result.kept = [] }
                 daemons[index].flow.completed(exchange, result, now: time)
             } else {
-                daemons[index].flow.failed(exchange, call.failure ?? .unavailable("no answer"), now: time)
+                var failure = call.failure ?? .unavailable("no answer")
+                if fault.neglects == .refusedClaims, case .rejected(let reason) = failure, exchange.claim != nil {
+                    failure = .refused(reason)
+                }
+                daemons[index].flow.failed(exchange, failure, now: time)
             }
         case .closePhantoms:
             if call.failure != nil, daemons[index].stopUntil != nil { daemons[index].leavesPhantoms = true }
             daemons[index].flow.closedPhantoms(call.failure, now: time)
         case .register:
-            daemons[index].flow.registered(call.failure == nil ? true : nil, now: time)
+            let isKnown = call.failure == nil || fault.neglects == .failedRegistration
+            daemons[index].flow.registered(isKnown ? true : nil, now: time)
         case .unregister:
             daemons[index].flow.unregistered()
         case .probe:
@@ -192,6 +218,12 @@ extension World {
                 daemons[index].flow.probed(probe, now: time)
             } else {
                 daemons[index].flow.probed(nil, now: time)
+            }
+        case .list:
+            if call.failure == nil, case .listed(let candidates) = call.answer {
+                daemons[index].flow.listed(.success(candidates), now: time)
+            } else {
+                daemons[index].flow.listed(.failure(call.failure ?? .unavailable("no answer")), now: time)
             }
         case .renew:
             break

@@ -28,12 +28,15 @@ extension World {
             daemons[index].idlePumps -= 1
             send(job, from: index)
         }
-        if daemons[index].renewerIsIdle, let fences = daemons[index].flow.nextRenewal(now: time) {
+        if daemons[index].renewerIsIdle, let order = daemons[index].flow.nextRenewal(now: time) {
             daemons[index].renewerIsIdle = false
-            request(.renew(fences), from: index)
+            request(.renew(order), from: index)
         }
         let (isFinished, alarm) = daemons[index].afterwards()
-        if isFinished { return ends(index, died: false) }
+        if isFinished {
+            let left = daemons[index].flow.snapshot(now: time)
+            return ends(index, died: !left.runs.isEmpty || left.unsettled > 0)
+        }
         if let alarm { arm(index, at: alarm) }
     }
 
@@ -87,6 +90,7 @@ extension World {
         switch nature {
         case .slow where run == 1: return timeout * 5
         case .long: return dice.between(timeout, timeout * 2)
+        case .outlasting: return timeout * 2
         case .poison: return dice.between(500, 20_000)
         default: return plan.scenario == .load ? dice.between(30, 300) : dice.between(100, 30_000)
         }
@@ -130,7 +134,7 @@ extension World {
         if run.isCancelled { return dice.chance(20) ? .done : .failed("cancelled") }
         let token = ledger.tokens[run.token]
         switch nature {
-        case .good, .slow, .long: return .done
+        case .good, .slow, .long, .outlasting: return .done
         case .flaky(let times):
             if token.failures >= times { return .done }
             return dice.chance(50) ? .failed("flaky") : .retry(after: .milliseconds(15), reason: "flaky")
@@ -138,7 +142,7 @@ extension World {
         case .hopeless: return .deadLetter("hopeless")
         case .sleepy(let times): return token.snoozes >= times ? .done : .snooze(.milliseconds(dice.between(5, 900)))
         case .unstartable(let times): return token.runs > times ? .done : .notStarted("no such file")
-        case .oversized: return .failed("should not have run")
+        case .oversized, .unclaimable, .immovable, .unchangeable: return .failed("should not have run")
         }
     }
 }
