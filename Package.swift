@@ -33,7 +33,7 @@ let package = Package(
         // Floor 1.
         .target(name: "Engine", dependencies: [collections, logging], swiftSettings: strict),
         .target(name: "Postgres", dependencies: ["CLibPQ"], swiftSettings: strict),
-        .target(name: "Systemd", dependencies: ["CSystemd", logging], swiftSettings: strict),
+        .target(name: "Systemd", dependencies: ["CSystemd", collections, logging], swiftSettings: strict),
 
         // Floor 2.
         .target(name: "Migrations", path: "sql", resources: [.embedInCode("migrations")], swiftSettings: strict),

@@ -5,13 +5,13 @@ public struct JSONLogHandler: LogHandler {
     public var logLevel: Logger.Level
     public var metadata: Logger.Metadata = [:]
     public var metadataProvider: Logger.MetadataProvider?
-    private let label: String
-    private let descriptor: Int32
+    private let rendering: JSONRendering
+    private let sink: LogSink
 
-    public init(label: String, level: Logger.Level = .info, descriptor: Int32 = 2) {
-        self.label = label
+    public init(label: String, level: Logger.Level = .info, sink: LogSink = .standardError) {
+        self.rendering = JSONRendering(label: label)
         self.logLevel = level
-        self.descriptor = descriptor
+        self.sink = sink
         self.metadataProvider = LoggingSystem.metadataProvider
     }
 
@@ -21,16 +21,6 @@ public struct JSONLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        let own: [(key: String, value: Logger.MetadataValue)] = [
-            ("time", "\(LogTime.utc())"), ("level", "\(event.level.rawValue)"), ("message", "\(event.message)"),
-            ("logger", "\(label)"),
-        ]
-        let taken = Set(own.map(\.key))
-        let facts = event.fields(base: metadata, provider: metadataProvider).map { field in
-            // An object with a key twice means something else to every reader.
-            (key: taken.contains(field.key) ? field.key + "_" : field.key, value: field.value)
-        }
-        let pairs = (own + facts).map { JSONText.pair($0.key, $0.value) }
-        LogLine.write("{" + pairs.joined(separator: ",") + "}", to: descriptor)
+        sink.log(event, by: self, in: rendering)
     }
 }

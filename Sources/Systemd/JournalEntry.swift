@@ -1,6 +1,3 @@
-import CSystemd
-import Glibc
-
 /// The fields of one entry of the journal.
 package struct JournalEntry {
     /// `NAME=value`; a value may hold any byte.
@@ -22,21 +19,21 @@ package struct JournalEntry {
         return String(("PGMQD_" + String(body)).prefix(64))
     }
 
-    /// - Returns: zero, or a negative errno. Without a journald the C library answers zero and drops the entry.
-    func send() -> Int32 {
+    /// The entry as journald reads it: a value with a line break in it has its length in front.
+    package var datagram: [UInt8] {
         var bytes: [UInt8] = []
-        var lengths: [Int] = []
         for field in fields {
-            bytes += field.utf8
-            lengths.append(field.utf8.count)
-        }
-        return bytes.withUnsafeMutableBytes { buffer in
-            var start = 0
-            let vectors = lengths.map { length in
-                defer { start += length }
-                return iovec(iov_base: buffer.baseAddress?.advanced(by: start), iov_len: length)
+            let parts = field.utf8.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            if let name = parts.first, let value = parts.last, value.contains(UInt8(ascii: "\n")) {
+                bytes += name
+                bytes.append(UInt8(ascii: "\n"))
+                withUnsafeBytes(of: UInt64(value.count).littleEndian) { bytes += $0 }
+                bytes += value
+            } else {
+                bytes += field.utf8
             }
-            return sd_journal_sendv(vectors, Int32(vectors.count))
+            bytes.append(UInt8(ascii: "\n"))
         }
+        return bytes
     }
 }

@@ -6,7 +6,7 @@ extension LogEvent {
     func fields(
         base: Logger.Metadata,
         provider: Logger.MetadataProvider?
-    ) -> [(key: String, value: Logger.MetadataValue)] {
+    ) -> [LogField] {
         var all = base
         if let provider { all.merge(provider.get()) { _, new in new } }
         if let metadata { all.merge(metadata) { _, new in new } }

@@ -20,13 +20,16 @@ public enum LogFormat: String, Sendable, CaseIterable {
     }
 
     /// What `LoggingSystem.bootstrap` takes.
-    public func handlerFactory(level: Logger.Level = .info) -> @Sendable (String) -> any LogHandler {
+    public func handlerFactory(
+        level: Logger.Level = .info,
+        sink: LogSink = .standardError
+    ) -> @Sendable (String) -> any LogHandler {
         let format = resolved()
         return { label in
             switch format {
-            case .journal: JournalLogHandler(label: label, level: level)
-            case .text: TextLogHandler(level: level)
-            case .json, .auto: JSONLogHandler(label: label, level: level)
+            case .journal: JournalLogHandler(label: label, level: level, sink: sink)
+            case .text: TextLogHandler(level: level, sink: sink)
+            case .json, .auto: JSONLogHandler(label: label, level: level, sink: sink)
             }
         }
     }

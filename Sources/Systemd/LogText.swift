@@ -27,7 +27,7 @@ package enum LogText {
     }
 
     /// ` key=value key=value`, with values in quotes where they would not be told apart otherwise.
-    package static func suffix(_ fields: [(key: String, value: Logger.MetadataValue)]) -> String {
+    package static func suffix(_ fields: [LogField]) -> String {
         fields.map { " \(escaped($0.key))=\(value($0.value))" }.joined()
     }
 

@@ -6,14 +6,11 @@ import Glibc
 /// child to inherit and to speak in our name (a PostgreSQL of Debian does send `READY=1`), and it blocks while the
 /// manager's queue is full. The protocol is one datagram to a Unix socket, and documented as stable.
 struct NotifySocket: Sendable {
-    /// A path, or `@` and an abstract name.
-    let address: String
+    private let path: SocketPath
 
     init?(address: String) {
-        let capacity = MemoryLayout.size(ofValue: sockaddr_un().sun_path)
-        guard address.utf8.count > 1, address.utf8.count < capacity else { return nil }
-        guard address.hasPrefix("/") || address.hasPrefix("@") else { return nil }
-        self.address = address
+        guard let path = SocketPath(address) else { return nil }
+        self.path = path
     }
 
     /// Sends without waiting.
@@ -24,21 +21,6 @@ struct NotifySocket: Sendable {
         let descriptor = socket(AF_UNIX, type, 0)
         guard descriptor >= 0 else { return errno }
         defer { close(descriptor) }
-
-        var target = sockaddr_un()
-        target.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &target.sun_path) { path in
-            path.copyBytes(from: address.utf8)
-            if address.hasPrefix("@") { path[0] = 0 }
-        }
-        // An abstract name has no terminator: its length is the address's length.
-        let length = MemoryLayout<sockaddr_un>.offset(of: \.sun_path).map { $0 + address.utf8.count } ?? 0
-        let bytes = Array(text.utf8)
-        let sent = withUnsafePointer(to: &target) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), address, socklen_t(length))
-            }
-        }
-        return sent < 0 ? errno : 0
+        return path.send(Array(text.utf8), from: descriptor)
     }
 }

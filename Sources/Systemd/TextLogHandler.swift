@@ -5,11 +5,11 @@ public struct TextLogHandler: LogHandler {
     public var logLevel: Logger.Level
     public var metadata: Logger.Metadata = [:]
     public var metadataProvider: Logger.MetadataProvider?
-    private let descriptor: Int32
+    private let sink: LogSink
 
-    public init(level: Logger.Level = .info, descriptor: Int32 = 2) {
+    public init(level: Logger.Level = .info, sink: LogSink = .standardError) {
         self.logLevel = level
-        self.descriptor = descriptor
+        self.sink = sink
         self.metadataProvider = LoggingSystem.metadataProvider
     }
 
@@ -19,14 +19,6 @@ public struct TextLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        let level = event.level.rawValue.padding(to: 8)
-        let facts = LogText.suffix(event.fields(base: metadata, provider: metadataProvider))
-        LogLine.write("\(LogTime.local()) \(level) \(LogText.escaped("\(event.message)"))\(facts)", to: descriptor)
-    }
-}
-
-extension String {
-    fileprivate func padding(to width: Int) -> String {
-        self + String(repeating: " ", count: max(0, width - count))
+        sink.log(event, by: self, in: TextRendering())
     }
 }

@@ -11,7 +11,7 @@ import Testing
 
     @Test func `text is one line with time, level, message and facts`() throws {
         let capture = LogCapture()
-        let handler = TextLogHandler(descriptor: capture.descriptor)
+        let handler = TextLogHandler(sink: capture.sink)
         handler.log(event: LogCapture.event("message retried", Self.nested, level: .notice))
         let lines = try capture.lines()
         #expect(lines.count == 1)
@@ -27,7 +27,7 @@ import Testing
 
     @Test func `text keeps control characters off the terminal`() throws {
         let capture = LogCapture()
-        let handler = TextLogHandler(descriptor: capture.descriptor)
+        let handler = TextLogHandler(sink: capture.sink)
         let reason = "a\nb\t\u{1b}[31m\u{9b}\u{202e}\u{2028}\u{7f}\u{0}"
         handler.log(event: LogCapture.event("fail\ned", ["reason": "\(reason)", "k\ney": "say \"no\"", "empty": ""]))
         let lines = try capture.lines()
@@ -40,7 +40,7 @@ import Testing
 
     @Test func `JSON is one object a line and keeps nested values`() throws {
         let capture = LogCapture()
-        var handler = JSONLogHandler(label: "pgmqd.queue", descriptor: capture.descriptor)
+        var handler = JSONLogHandler(label: "pgmqd.queue", sink: capture.sink)
         handler[metadataKey: "queue"] = "overridden"
         handler[metadataKey: "host"] = "one"
         handler.log(event: LogCapture.event("first\nsecond \"q\" \\ \u{1b} é 🐘", Self.nested, level: .error))
@@ -75,6 +75,18 @@ import Testing
                 "SYSLOG_IDENTIFIER=pgmqd", "CODE_FILE=Tests/File.swift", "CODE_LINE=7", "CODE_FUNC=f()",
                 "PGMQD_LOGGER=pgmqd", "PGMQD_ERROR_TEXT=a\nb", "PGMQD_MSG_ID=42", "PGMQD_QUEUE=emails",
             ]
+        )
+    }
+
+    @Test func `a value of several lines goes to journald with its length in front`() {
+        var entry = JournalEntry()
+        entry.append("MESSAGE", "a=b")
+        entry.append("PGMQD_EMPTY", "")
+        entry.append("PGMQD_ERROR", "é\n=")
+        let lengths: [UInt8] = [4, 0, 0, 0, 0, 0, 0, 0]
+        #expect(
+            entry.datagram
+                == Array("MESSAGE=a=b\nPGMQD_EMPTY=\nPGMQD_ERROR\n".utf8) + lengths + Array("é\n=\n".utf8)
         )
     }
 

@@ -30,6 +30,13 @@ final class ManagerSocket: Sendable {
         if address.hasPrefix("/") { unlink(address) }
     }
 
+    /// The next datagram's lines; waits until it comes.
+    func next() throws -> [String] {
+        var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        try #require(poll(&ready, 1, -1) == 1)
+        return try #require(receive())
+    }
+
     /// The next datagram's lines, or nil when none has come. No waiting: a local datagram is there when send returns.
     func receive() -> [String]? {
         var bytes = [UInt8](repeating: 0, count: 4096)
