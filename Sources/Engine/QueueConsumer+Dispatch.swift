@@ -8,7 +8,6 @@ struct Due {
     var ended: [CheckedContinuation<Void, Never>] = []
     var alarm: Instant?
     var news: News?
-    var failed: (run: FailedRun, untold: Int)?
     /// A pause that began, or nil inside for one that ended.
     var pause: String??
 }
@@ -25,7 +24,6 @@ extension QueueConsumer.State {
             due.renewal = (renewer, order)
         }
         due.news = flow.takeNews()
-        if let failed = due.news?.failed { due.failed = failureLog.told(failed, now: now) }
         if flow.pauseReason != pauseLogged {
             pauseLogged = flow.pauseReason
             due.pause = .some(pauseLogged)
@@ -66,16 +64,6 @@ extension QueueConsumer.State {
 extension QueueConsumer {
     func log(_ due: Due) {
         if let news = due.news { log(news) }
-        if let (run, untold) = due.failed {
-            var metadata: Logger.Metadata = [
-                "msg_id": "\(run.messageID)",
-                "attempt": "\(run.attempt.number)",
-                "outcome": "\(run.attempt.kind.rawValue)",
-                "took": "\(run.attempt.duration.inSecondsText)",
-            ]
-            if untold > 0 { metadata["others_since"] = "\(untold)" }
-            logger.warning("handler failed; pgmqd.journal tells why", metadata: metadata)
-        }
         if let pause = due.pause {
             if let reason = pause {
                 logger.error("queue paused, tried again slowly", metadata: ["reason": "\(reason)"])
@@ -86,22 +74,26 @@ extension QueueConsumer {
     }
 
     private func log(_ news: News) {
-        // A flood of them is told by its first ones and its size.
-        let most = 20
-        for id in news.lost.prefix(most) {
+        // One line an event, however many there are: the log folds lines that are alike.
+        for id in news.lost {
             logger.warning("lease lost; another worker may have the message now", metadata: ["msg_id": "\(id)"])
         }
-        if news.lost.count > most {
-            logger.warning("more leases lost", metadata: ["count": "\(news.lost.count - most)"])
-        }
-        for burial in news.deadLettered.prefix(most) {
+        for burial in news.deadLettered {
             logger.warning(
                 "dead-lettered; `pgmqd dlq list` tells why",
                 metadata: ["msg_id": "\(burial.messageID)", "deliveries": "\(burial.deliveries)"]
             )
         }
-        if news.deadLettered.count > most {
-            logger.warning("more dead-lettered", metadata: ["count": "\(news.deadLettered.count - most)"])
+        for run in news.failed {
+            logger.warning(
+                "handler failed; pgmqd.journal tells why",
+                metadata: [
+                    "msg_id": "\(run.messageID)",
+                    "attempt": "\(run.attempt.number)",
+                    "outcome": "\(run.attempt.kind.rawValue)",
+                    "took": "\(run.attempt.duration.inSecondsText)",
+                ]
+            )
         }
         for row in news.unclaimable {
             logger.error(

@@ -18,7 +18,6 @@ public final class QueueConsumer: Sendable {
         var armed: Instant?
         var pulse = Pulse()
         var pauseLogged: String?
-        var failureLog = FailureLog()
 
         mutating func takeTask() -> Task<Void, Never>? {
             guard let index = tasks.firstIndex(where: { $0 != nil }) else { return nil }
