@@ -6,15 +6,20 @@ import Systemd
 public enum DaemonProgram {
     public static let defaultPath = "/etc/pgmqd/pgmqd.toml"
 
+    /// How long the end waits for whoever reads the log.
+    private static let flushAllowance: Duration = .seconds(1)
+
     /// - Returns: 0 after a stop, 78 where the configuration is wrong, 1 for anything unforeseen.
     public static func run(configuration path: String, handlers: HandlerRegistry = HandlerRegistry()) async -> Int32 {
+        // The process may end as soon as this returns.
+        defer { LogSink.standardError.flush(within: flushAllowance) }
         // Taken before anything else: no child may inherit them.
         let manager = ServiceManager.fromEnvironment()
         let configuration: Configuration
         do throws(ConfigurationError) {
             configuration = try .load(path: path, environment: ProcessInfo.processInfo.environment)
         } catch {
-            complain("\(error)")
+            LogSink.standardError.write("\(error)")
             return 78
         }
         LoggingSystem.bootstrap(configuration.daemon.logFormat.handlerFactory(level: configuration.daemon.logLevel))
@@ -23,16 +28,11 @@ public enum DaemonProgram {
             try await Daemon(configuration: configuration, handlers: handlers, manager: manager, logger: logger).run()
             return 0
         } catch let error as StartError {
-            logger.critical("cannot run: \(error)")
+            logger.critical("daemon cannot run", metadata: ["reason": "\(error)"])
             return 78
         } catch {
-            logger.critical("ended by an error", metadata: ["error": "\(error)"])
+            logger.critical("daemon ended by an error", metadata: ["error": "\(error)"])
             return 1
         }
-    }
-
-    private static func complain(_ text: String) {
-        // Nobody may be reading it.
-        try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
     }
 }
