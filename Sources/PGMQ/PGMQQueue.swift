@@ -20,6 +20,8 @@ public final class PGMQQueue: Engine.Queue {
     let database: Database
     let options: QueueOptions
     private let state = Mutex(State())
+    /// What ``journalBeforeClaiming(_:onCommit:)`` was given; nil where there is nothing to be journaled.
+    let crashes = Mutex<UnjournaledCrashes?>(nil)
     private let onWake = Mutex<@Sendable (Wake) -> Void>({ _ in })
 
     public init(name: QueueName, options: QueueOptions, database: Database) {
@@ -76,7 +78,10 @@ public final class PGMQQueue: Engine.Queue {
 
     private func carry(_ exchange: Exchange) async throws(QueueFailure) -> Reply {
         try await onWork { connection, statements async throws(QueueFailure) in
-            if exchange.claim != nil { try self.prove(statements) }
+            if exchange.claim != nil {
+                try self.prove(statements)
+                try await self.journalCrashes(statements, on: connection)
+            }
             var settling: [SettlingStatement] = []
             var unclaimable: Statement?
             do throws(MissingDeadLetterQueue) {

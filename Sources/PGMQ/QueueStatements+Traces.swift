@@ -1,5 +1,7 @@
 import Engine
+import Logging
 import Postgres
+import Synchronization
 
 /// A first delivery whose handler ran when its daemon died, as that daemon's trace file tells it.
 public struct CrashedDelivery: Sendable, Equatable {
@@ -47,5 +49,57 @@ extension QueueStatements {
                 .texts(crashed.map(\.daemon.version)),
             ]
         )
+    }
+}
+
+/// Crashed deliveries of a queue that its journal does not have yet.
+struct UnjournaledCrashes: Sendable {
+    var deliveries: [CrashedDelivery] = []
+    /// Called when the rows are committed.
+    var onCommit: [@Sendable () -> Void] = []
+}
+
+extension PGMQQueue {
+    /// So many rows are written in one transaction: it must end within the deadline of a call.
+    private static let crashesAtOnce = 500
+
+    /// Has these deliveries journaled before anything is claimed: the next claim of their messages counts them.
+    ///
+    /// - Parameter onCommit: called once, when their rows are committed, or the server has said that it will never take
+    ///   them.
+    public func journalBeforeClaiming(_ crashed: [CrashedDelivery], onCommit: @escaping @Sendable () -> Void) {
+        crashes.withLock { crashes in
+            var pending = crashes ?? UnjournaledCrashes()
+            pending.deliveries += crashed
+            pending.onCommit.append(onCommit)
+            crashes = pending
+        }
+    }
+
+    /// - Throws: what may pass by itself, or pauses the queue. Of two claims that come here together both write, and
+    ///   neither claims before the rows are there.
+    func journalCrashes(_ statements: QueueStatements, on connection: Connection) async throws(QueueFailure) {
+        guard let pending = crashes.withLock({ $0 }) else { return }
+        var rest = pending.deliveries[...]
+        while !rest.isEmpty {
+            let batch = rest.prefix(Self.crashesAtOnce)
+            rest = rest.dropFirst(batch.count)
+            do throws(PostgresError) {
+                _ = try await connection.transaction([statements.journal(batch)], limits: database.limits())
+            } catch {
+                let failure = QueueFailure(error)
+                switch failure {
+                case .rejected(let reason), .conflict(let reason):
+                    // The queue does not stand still for what only helps to find a suspect sooner.
+                    database.logger.warning(
+                        "crash traces dropped, because the server does not take them",
+                        metadata: ["queue": "\(name)", "deliveries": "\(batch.count)", "reason": "\(reason)"]
+                    )
+                case .unavailable, .busy, .exhausted, .refused, .cancelled:
+                    throw failure
+                }
+            }
+        }
+        for committed in crashes.withLock({ $0.take() })?.onCommit ?? [] { committed() }
     }
 }
