@@ -14,6 +14,7 @@ import Testing
         #expect(read.daemon.logFormat == .auto)
         #expect(read.daemon.logLevel == .info)
         #expect(read.daemon.maxInflightBytes == 67_108_864)
+        #expect(read.daemon.stateDirectory == nil)
         #expect(read.admin.listen == nil)
         let queue = try #require(read.queues.first)
         #expect(read.queues.count == 1)
@@ -57,6 +58,7 @@ import Testing
             log_format = "json"
             log_level = "debug"
             max_inflight_bytes = 1000000
+            state_directory = "/tmp"
             [admin]
             listen = "[::1]:9464"
             [[queue]]
@@ -95,7 +97,24 @@ import Testing
         #expect(read.daemon.logFormat == .json)
         #expect(read.daemon.logLevel == .debug)
         #expect(read.daemon.maxInflightBytes == 1_000_000)
+        #expect(read.daemon.stateDirectory == "/tmp")
         #expect(read.admin.listen == .tcp(host: "::1", port: 9464))
+    }
+
+    @Test(
+        arguments: [
+            ("/var/lib/a", "/var/lib/a"), ("/var/lib/a:/var/lib/b", "/var/lib/a"), ("", nil), ("a", nil),
+        ] as [(String, String?)]
+    )
+    func `the state directory is systemd's first, there or not`(_ given: String, _ folder: String?) throws {
+        let read = try configuration(sound, environment: ["STATE_DIRECTORY": given])
+        #expect(read.daemon.stateDirectory == folder)
+    }
+
+    @Test func `a state directory that the file names goes before systemd's`() throws {
+        let text = sound + "\n[daemon]\nstate_directory = '/tmp'"
+        let read = try configuration(text, environment: ["STATE_DIRECTORY": "/var/lib/a"])
+        #expect(read.daemon.stateDirectory == "/tmp")
     }
 
     @Test func `a program is looked up in PATH`() throws {

@@ -41,6 +41,22 @@ import Testing
             #"pgmqd.toml:7: queue[2].handler: is missing; write handler = { command = ["/usr/lib/app/send-email"] }"#
         ),
         Malformed(
+            "a state directory that is not there",
+            sound + "\n[daemon]\nstate_directory = '/no/such/folder'",
+            "pgmqd.toml:8: daemon.state_directory: there is no folder \"/no/such/folder\"; make it, and give it to the "
+                + "daemon's user"
+        ),
+        Malformed(
+            "a state directory that is a file",
+            sound + "\n[daemon]\nstate_directory = '/etc/passwd'",
+            "pgmqd.toml:8: daemon.state_directory: \"/etc/passwd\" is not a folder"
+        ),
+        Malformed(
+            "a state directory that depends on where the daemon stands",
+            sound + "\n[daemon]\nstate_directory = 'state'",
+            "pgmqd.toml:8: daemon.state_directory: \"state\" does not begin with /"
+        ),
+        Malformed(
             "values of the daemon",
             sound + """
 

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import TOMLKit
 
@@ -98,10 +99,27 @@ struct ConfigurationReader {
                 "max_inflight_bytes",
                 default: usual.maxInflightBytes,
                 in: Bounds.inflightBytes
-            )
+            ),
+            stateDirectory: stateDirectory(reader)
         )
         reader.finish()
         return daemon
+    }
+
+    /// Only a folder that the file names must be there. systemd makes its own, and gives several as one list.
+    private func stateDirectory(_ reader: KeyReader) -> String? {
+        let given = context.values.environment["STATE_DIRECTORY"]?.split(separator: ":").first.map(String.init)
+        let usual = given.flatMap { $0.hasPrefix("/") ? $0 : nil }
+        return reader.setting("state_directory", default: usual) { entry throws(Mistake) in
+            let text = try reader.folder(entry, advice: "make it, and give it to the daemon's user")
+            guard Disk.isWritable(text.value) else {
+                throw Mistake(
+                    "\(text.shown) cannot be written to: \(Disk.refusal(errno)); make it the daemon's user's, and name it "
+                        + "in StateDirectory= or ReadWritePaths= of its unit"
+                )
+            }
+            return text.value
+        }
     }
 
     private func admin(_ reader: KeyReader) -> Configuration.Admin {

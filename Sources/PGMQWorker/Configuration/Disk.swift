@@ -73,6 +73,11 @@ enum Disk {
         access(path, X_OK) == 0
     }
 
+    /// Whether this user may change the file, or make files in the folder.
+    static func isWritable(_ path: String) -> Bool {
+        access(path, W_OK) == 0
+    }
+
     /// Whether the file has a mode by which anybody may execute it.
     static func isMeantForExecution(_ path: String) -> Bool {
         var status = stat()

@@ -1,4 +1,3 @@
-import Glibc
 import Handlers
 import TOMLKit
 
@@ -58,18 +57,7 @@ struct HandlerReader {
     private func command(_ reader: KeyReader) -> HandlerConfiguration? {
         let environment = environment(reader)
         let workingDirectory: String? = reader.setting("working_directory", default: nil) { entry throws(Mistake) in
-            let text = try reader.text(entry, expected: "a path")
-            guard text.value.hasPrefix("/") else { throw Mistake("\(text.shown) does not begin with /") }
-            switch Disk.kind(of: text.value) {
-            case .folder: break
-            case .nothing: throw Mistake("there is no folder \(text.shown)")
-            case .hidden(let code): throw Mistake("\(text.shown) cannot be looked at: \(Disk.refusal(code))")
-            case .file, .other: throw Mistake("\(text.shown) is not a folder")
-            }
-            guard Disk.isExecutable(text.value) else {
-                throw Mistake("\(text.shown) cannot be entered: \(Disk.refusal(errno))")
-            }
-            return text.value
+            try reader.folder(entry).value
         }
         let terminationGrace = reader.duration(
             "termination_grace",

@@ -1,3 +1,4 @@
+import Glibc
 import TOMLKit
 
 extension KeyReader {
@@ -99,6 +100,24 @@ extension KeyReader {
     func text(_ entry: Entry, expected: String) throws(Mistake) -> ConfigurationText {
         guard let written = entry.value.string else { throw Self.wrongType(entry, expected: expected) }
         return ConfigurationText(written: written, value: try context.values.expand(written))
+    }
+
+    /// The absolute path of a folder that this user may enter.
+    ///
+    /// - Parameter advice: what to do where there is no such folder.
+    func folder(_ entry: Entry, advice: String? = nil) throws(Mistake) -> ConfigurationText {
+        let text = try text(entry, expected: "a path")
+        guard text.value.hasPrefix("/") else { throw Mistake("\(text.shown) does not begin with /") }
+        switch Disk.kind(of: text.value) {
+        case .folder: break
+        case .nothing: throw Mistake("there is no folder \(text.shown)\(advice.map { "; " + $0 } ?? "")")
+        case .hidden(let code): throw Mistake("\(text.shown) cannot be looked at: \(Disk.refusal(code))")
+        case .file, .other: throw Mistake("\(text.shown) is not a folder")
+        }
+        guard Disk.isExecutable(text.value) else {
+            throw Mistake("\(text.shown) cannot be entered: \(Disk.refusal(errno))")
+        }
+        return text
     }
 
     static func wrongType(_ entry: Entry, expected: String) -> Mistake {
