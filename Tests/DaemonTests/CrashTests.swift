@@ -5,25 +5,6 @@ import Testing
 
 /// Messages that end the process which works them.
 @Suite(.serialized) struct CrashTests {
-    /// Starts the daemon again each time it ends, as systemd would, until the closure is content.
-    private func supervise(
-        _ settings: Settings,
-        _ ledger: Ledger,
-        until content: () async throws -> Bool
-    ) async throws -> [Int32] {
-        var ends: [Int32] = []
-        var daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
-        try await eventually("it is over") {
-            if !daemon.isRunning {
-                ends.append(try await daemon.exit())
-                daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
-            }
-            return try await content()
-        }
-        ends.append(try await daemon.stop())
-        return ends
-    }
-
     @Test func `a message that kills its process is dead-lettered, and the innocent beside it are done`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
@@ -35,7 +16,7 @@ import Testing
         let ids = try await database.send("work", bodies)
         let poison = ids[3]
         let settings = Settings(database, queue: "work", visibilityTimeout: "8s", callDeadline: "2s")
-        let ends = try await supervise(settings, ledger) {
+        let ends = try await Workers.supervise(settings, ledger) {
             try await database.count("work") == 0
         }
 
@@ -49,7 +30,7 @@ import Testing
         #expect(letters.text(0, 1)?.hasPrefix("crashed") == true)
         let innocent = Set(ids).subtracting([poison])
         #expect(Set(ledger.ends.filter { $0.verdict == "done" }.map(\.id)) == innocent)
-        // The first delivery of a message is not journaled, so max_crashes (3) come to four runs, and no more.
+        // Without a state directory the first delivery leaves no trace, so max_crashes (3) come to four runs, and no more.
         #expect(ledger.runs[poison] == 4)
         // A crash is no attempt.
         #expect(ledger.starts.allSatisfy { $0.attempt == 1 })
@@ -72,7 +53,7 @@ import Testing
         defer { sender.cancel() }
         let settings = Settings(database, queue: "work", visibilityTimeout: "8s", callDeadline: "2s")
         let letters = "select count(*) from pgmq.q_work_dlq where headers->'x-pgmqd'->>'msg_id' = '\(poison)'"
-        _ = try await supervise(settings, ledger) { try await database.int(letters) == 1 }
+        _ = try await Workers.supervise(settings, ledger) { try await database.int(letters) == 1 }
         let history = ledger.history()
         let last = try #require(history.last { $0.id == poison })
         #expect(last.readCount >= 4)

@@ -21,6 +21,25 @@ enum Workers {
         for daemon in daemons { codes.append(try await daemon.stop()) }
         return codes
     }
+
+    /// Starts the daemon again each time it ends, as systemd would, until the closure is content.
+    static func supervise(
+        _ settings: Settings,
+        _ ledger: Ledger,
+        until content: () async throws -> Bool
+    ) async throws -> [Int32] {
+        var ends: [Int32] = []
+        var daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+        try await eventually("it is over") {
+            if !daemon.isRunning {
+                ends.append(try await daemon.exit())
+                daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+            }
+            return try await content()
+        }
+        ends.append(try await daemon.stop())
+        return ends
+    }
 }
 
 extension TestDatabase {

@@ -44,6 +44,13 @@ public struct Settings: Sendable {
         queues = []
     }
 
+    /// The same daemon, with a folder for its crash traces.
+    public func keepingState(in folder: TestFolder) -> Settings {
+        var settings = self
+        settings.daemon.append("state_directory = \"\(folder.path)\"")
+        return settings
+    }
+
     public mutating func add(
         queue: String,
         handler: String = "{ swift = \"ledger\" }",

@@ -17,6 +17,7 @@ public struct Daemon: Sendable {
     private let database: PGMQ.Database
     private let queues: [PGMQQueue]
     private let consumers: [QueueConsumer]
+    private let trace: CrashTrace
 
     /// - Throws: ``StartError`` if a handler cannot be had.
     public init(
@@ -43,6 +44,9 @@ public struct Daemon: Sendable {
             logger: logger
         )
         self.database = database
+        let traced = configuration.queues.filter(\.tracesFirstDeliveries)
+        let trace = CrashTrace(slots: traced.reduce(0) { $0 + $1.workers })
+        self.trace = trace
         var queues: [PGMQQueue] = []
         var consumers: [QueueConsumer] = []
         for queue in configuration.queues {
@@ -50,7 +54,7 @@ public struct Daemon: Sendable {
             let consumer = QueueConsumer(
                 policy: QueuePolicy(queue, share: configuration.daemon.maxInflightBytes / configuration.queues.count),
                 queue: port,
-                handler: try handlers.handler(for: queue),
+                handler: try handlers.handler(for: queue, trace: trace),
                 logger: logger
             )
             port.connect { [weak consumer] wake in consumer?.wake(wake) }
@@ -77,6 +81,8 @@ public struct Daemon: Sendable {
         if configuration.admin.listen != nil {
             logger.warning("admin.listen is set, but this version serves nothing there")
         }
+        beginTraces()
+        defer { trace.remove() }
         let consuming = ConsumerService(consumers: consumers, grace: configuration.daemon.shutdownGrace)
         let reporter = Reporter(
             manager: manager,
@@ -122,6 +128,56 @@ public struct Daemon: Sendable {
         defer { signals.cancel() }
         try await group.run()
         logger.notice("stopped")
+    }
+
+    // MARK: - Crash traces
+
+    /// Hands the traces of dead daemons to their queues, and begins this daemon's own. Nothing here keeps the daemon
+    /// from working.
+    private func beginTraces() {
+        let isOfUse = configuration.queues.contains(where: \.tracesFirstDeliveries)
+        guard let folder = configuration.daemon.stateDirectory else {
+            if isOfUse {
+                logger.notice(
+                    """
+                    no state directory: a first delivery that ends the process leaves no trace; name one in \
+                    daemon.state_directory, or in StateDirectory= of the unit
+                    """
+                )
+            }
+            return
+        }
+        for dead in DeadDaemon.find(in: folder, logger: logger) { journal(dead) }
+        guard isOfUse else { return }
+        do throws(TraceFailure) {
+            try trace.open(in: folder, as: database.identity)
+        } catch {
+            logger.warning(
+                "crash traces off: a first delivery that ends the process leaves no trace",
+                metadata: ["reason": "\(error)"]
+            )
+        }
+    }
+
+    private func journal(_ dead: DeadDaemon) {
+        let ports = Dictionary(zip(configuration.queues.map(\.name), queues), uniquingKeysWith: { first, _ in first })
+        for (queue, deliveries) in dead.contents.running.sorted(by: { $0.key < $1.key }) {
+            let metadata: Logger.Metadata = [
+                "queue": "\(queue)",
+                "daemon": "\(dead.contents.daemon.daemon)",
+                "msg_ids": "\(deliveries.prefix(20).map { "\($0.messageID)" }.joined(separator: ","))",
+            ]
+            guard let port = ports[queue] else {
+                logger.warning(
+                    "crash traces dropped, because this queue is not configured any more",
+                    metadata: metadata
+                )
+                dead.settle(queue)
+                continue
+            }
+            logger.warning("crash traces found: these first deliveries ran when their daemon died", metadata: metadata)
+            port.journalBeforeClaiming(deliveries) { dead.settle(queue) }
+        }
     }
 }
 

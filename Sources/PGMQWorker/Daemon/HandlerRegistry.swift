@@ -26,7 +26,8 @@ public struct HandlerRegistry: Sendable {
 
     var names: [String] { handlers.keys.sorted() }
 
-    func handler(for queue: QueueConfiguration) throws(StartError) -> any Handler {
+    /// - Parameter trace: where first deliveries leave a trace that may take the process along.
+    func handler(for queue: QueueConfiguration, trace: CrashTrace) throws(StartError) -> any Handler {
         switch queue.handler {
         case .command(let argv, let environment, let workingDirectory, let terminationGrace, let snooze):
             do {
@@ -41,7 +42,9 @@ public struct HandlerRegistry: Sendable {
                 throw .handler(queue: queue.name, reason: error.description)
             }
         case .swift(let name):
-            if let handler = handlers[name] { return handler }
+            if let handler = handlers[name] {
+                return queue.tracesFirstDeliveries ? TracedHandler(handler: handler, trace: trace) : handler
+            }
             let known =
                 names.isEmpty ? "none is; Swift handlers need a program of their own" : names.joined(separator: ", ")
             throw .handler(queue: queue.name, reason: "no handler \"\(name)\" is registered in this program (\(known))")
