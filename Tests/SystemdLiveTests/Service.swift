@@ -14,6 +14,7 @@ final class Service: Sendable {
     ///   - program: `pgmqd`, or `LedgerDaemon` for handlers written in Swift.
     ///   - gated: the program is not started before ``openGate()``.
     ///   - watchdog: `WatchdogSec`; as short as this only where a restart is waited for: a machine may stand still.
+    ///   - restart: `RestartSec`, where a test has no reason to wait for the unit's own.
     ///   - isConfigured: false for a configuration with a mistake in it.
     init(
         program: String = "LedgerDaemon",
@@ -22,6 +23,7 @@ final class Service: Sendable {
         queues: [String] = ["work"],
         gated: Bool = false,
         watchdog: String = "30s",
+        restart: String? = nil,
         isConfigured: Bool = true
     ) async throws {
         // By TCP: the service's user can enter neither the folder of the server's socket nor, having a /tmp of its own,
@@ -43,6 +45,7 @@ final class Service: Sendable {
             ExecStart=
             ExecStart=\(gate)\(folder)/\(program) run -c /etc/pgmqd/pgmqd.toml
             WatchdogSec=\(watchdog)
+            \(restart.map { "RestartSec=\($0)" } ?? "")
             LimitCORE=0
             Environment=PGMQD_LEDGER=\(ledger)
             ReadWritePaths=\(ledger)
@@ -120,6 +123,7 @@ func withService(
     queues: [String] = ["work"],
     gated: Bool = false,
     watchdog: String = "30s",
+    restart: String? = nil,
     isConfigured: Bool = true,
     _ body: (Service) async throws -> Void
 ) async throws {
@@ -130,6 +134,7 @@ func withService(
         queues: queues,
         gated: gated,
         watchdog: watchdog,
+        restart: restart,
         isConfigured: isConfigured
     )
     do {

@@ -93,6 +93,24 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
         }
     }
 
+    /// More often, and faster, than systemd's own limit and any burst that a unit is usually given would let it.
+    @Test func `it is not given up however often it crashes`() async throws {
+        try await withService(restart: "100ms") { service in
+            try await service.start()
+            for crash in 1...12 {
+                try await service.machine.systemctl("kill", "--signal=SIGKILL", "--kill-whom=main", "pgmqd")
+                try await eventually("it was restarted") { try await service.property("NRestarts") == "\(crash)" }
+                try await eventually("it is active again") { try await service.property("ActiveState") == "active" }
+            }
+            try await service.database.send("work", ["{}"])
+            try await eventually("it works again") { try await service.database.count("work") == 0 }
+            // The traces of the dead are gone; that of the living is where systemd told it to be.
+            let folder = service.machine.path("/var/lib/pgmqd")
+            let traces = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix("trace-") }
+            #expect(traces.count == 1)
+        }
+    }
+
     @Test func `a configuration that is wrong fails it once, with 78`() async throws {
         try await withService(isConfigured: false) { service in
             #expect(try await service.machine.systemctl("start", "pgmqd").status != 0)
