@@ -9,6 +9,7 @@ public struct Migration: Sendable {
         Migration(version: 3, bytes: PackageResources.delivery_sql),
         Migration(version: 4, bytes: PackageResources.condition_sql),
         Migration(version: 5, bytes: PackageResources.crashes_sql),
+        Migration(version: 6, bytes: PackageResources.qualified_sql),
     ]
 
     private init(version: Int, bytes: [UInt8]) {
