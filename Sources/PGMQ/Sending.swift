@@ -1,6 +1,7 @@
 import Postgres
 
-/// Sends to a queue through PGMQ's own functions, as every other client does.
+/// Sends to a queue: inserts what PGMQ's own `send_batch` inserts. That one calls functions without their schema, which
+/// in a superuser's session may be a stranger's.
 public struct Sending: Sendable {
     let connection: Connection
 
@@ -20,19 +21,17 @@ public struct Sending: Sendable {
         deadline: Duration = .seconds(60)
     ) async throws(PostgresError) -> [Int64] {
         let seconds = Double(delay.components.seconds) + Double(delay.components.attoseconds) * 1e-18
-        let when = "clock_timestamp() + make_interval(secs => $3)"
-        let statement: Statement
-        if headers.contains(where: { $0 != nil }) {
-            statement = Statement(
-                "select * from pgmq.send_batch($1, $2::jsonb[], $4::jsonb[], \(when))",
-                [.text(queue.written), .jsons(bodies), .double(seconds), .jsons(headers)]
-            )
-        } else {
-            statement = Statement(
-                "select * from pgmq.send_batch($1, $2::jsonb[], \(when))",
-                [.text(queue.written), .jsons(bodies), .double(seconds)]
-            )
-        }
+        let table = try await connection.quote(identifier: queue.table)
+        let statement = Statement(
+            """
+            insert into pgmq.\(table) (vt, message, headers)
+            select (select pg_catalog.clock_timestamp() operator(pg_catalog.+) pg_catalog.make_interval(secs => $3)),
+                m.body, m.headers
+            from unnest($1::pg_catalog.jsonb[], $2::pg_catalog.jsonb[]) with ordinality as m(body, headers, n)
+            order by m.n returning msg_id
+            """,
+            [.jsons(bodies), .jsons(headers), .double(seconds)]
+        )
         let rows = try await connection.run([statement], deadline: deadline)[0]
         return (0..<rows.count).map { rows.int($0, 0) }
     }
