@@ -24,7 +24,7 @@ public struct Grants: Sendable {
     public func operatorStatements() async throws(PostgresError) -> [String] {
         let role = try await connection.quote(identifier: role)
         let names = try await connection.run(
-            [Statement("select queue_name::text from pgmq.meta order by 1")],
+            [Statement("select queue_name::pg_catalog.text from pgmq.meta order by 1")],
             deadline: .seconds(10)
         )[0]
         var statements = [

@@ -12,7 +12,10 @@ public struct Inspection: Sendable {
     private static let deadline: Duration = .seconds(15)
     /// In front of each statement: the server gives up before we do, and the connection goes on.
     private static let bounds = Statement(
-        "select set_config('statement_timeout', '12s', true), set_config('lock_timeout', '3s', true)"
+        """
+        select pg_catalog.set_config('statement_timeout', '12s', true),
+            pg_catalog.set_config('lock_timeout', '3s', true)
+        """
     )
 
     /// What is counted is nil where the queue could not be read.
@@ -44,7 +47,7 @@ public struct Inspection: Sendable {
     /// All queues of the database. One that cannot be read is among them, with the reason.
     public func queues() async throws(PostgresError) -> [QueueSummary] {
         let names = try await connection.run(
-            [Statement("select queue_name::text, is_partitioned, is_unlogged from pgmq.meta order by 1")],
+            [Statement("select queue_name::pg_catalog.text, is_partitioned, is_unlogged from pgmq.meta order by 1")],
             deadline: Self.deadline
         )[0]
         var summaries: [QueueSummary] = []
@@ -69,21 +72,27 @@ public struct Inspection: Sendable {
     private func count(_ summary: inout QueueSummary) async throws(PostgresError) {
         let name = QueueName(summary.queue)
         let table = try await connection.quote(identifier: name.table)
-        let statement = Statement(
+        let isVisible = "vt operator(pg_catalog.<=) pg_catalog.clock_timestamp()"
+        let count = Statement(
             """
-            select count(*) filter (where vt <= clock_timestamp()), count(*),
-                extract(epoch from clock_timestamp() - min(vt) filter (where vt <= clock_timestamp()))::float8,
-                \(Doorbell.rings(on: "('pgmq.' || quote_ident($1))::regclass", queue: "$2"))
+            select pg_catalog.count(*) filter (where \(isVisible)), pg_catalog.count(*),
+                extract(epoch from pg_catalog.clock_timestamp()
+                    operator(pg_catalog.-) pg_catalog.min(vt) filter (where \(isVisible)))::double precision
             from pgmq.\(table)
-            """,
-            [.text(name.table), .text(name.folded)]
+            """
         )
-        let counts = try await bounded(statement)
+        let rings = Doorbell.rings(
+            on: "('pgmq.' || pg_catalog.quote_ident($1))::pg_catalog.regclass",
+            queue: "$2"
+        )
+        let doorbell = Statement("select \(rings)", [.text(name.table), .text(name.folded)])
+        let rows = try await connection.run([Self.bounds, count, .catalogPath, doorbell], deadline: Self.deadline)
+        let counts = rows[1]
         summary.visible = Int(counts.int(0, 0))
         summary.invisible = Int(counts.int(0, 1) - counts.int(0, 0))
         summary.oldestClaimableSeconds = counts.isNull(0, 2) ? nil : counts.double(0, 2)
         summary.total = Int(counts.int(0, 1))
-        summary.doorbell = counts.bool(0, 3)
+        summary.doorbell = rows[3].bool(0, 0)
     }
 
     private func bounded(_ statement: Statement) async throws(PostgresError) -> Rows {
@@ -109,9 +118,11 @@ public struct Inspection: Sendable {
         let rows = try await bounded(
             Statement(
                 """
-                select msg_id, read_ct, to_char(enqueued_at at time zone 'UTC', \(utc)),
-                    to_char(vt at time zone 'UTC', \(utc)), message::text, headers::text
-                from pgmq.\(table) where $2::bigint is null or msg_id = $2 order by vt, msg_id limit $1
+                select msg_id, read_ct, pg_catalog.to_char(enqueued_at at time zone 'UTC', \(utc)),
+                    pg_catalog.to_char(vt at time zone 'UTC', \(utc)), message::pg_catalog.text,
+                    headers::pg_catalog.text
+                from pgmq.\(table) where $2::bigint is null or msg_id operator(pg_catalog.=) $2
+                order by vt, msg_id limit $1
                 """,
                 [.int(Int64(limit)), id.map { .int($0) } ?? .null]
             )

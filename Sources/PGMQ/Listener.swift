@@ -189,7 +189,7 @@ final class Listener: Sendable {
         let (echoes, heard) = AsyncStream.makeStream(of: Void.self)
         state.withLock { $0.echo = (nonce, heard) }
         defer { state.withLock { $0.echo = nil } }
-        let notify = Statement("select pg_notify($1, $2)", [.text(probeChannel), .text(nonce)])
+        let notify = Statement("select pg_catalog.pg_notify($1, $2)", [.text(probeChannel), .text(nonce)])
         // Not raced: the echo may be quicker than the reply, and a call that is cancelled costs its connection.
         do throws(PostgresError) {
             // All queues renew their leases on the same one. Who waits for long there has proven nothing, and turns.
@@ -225,7 +225,7 @@ final class Listener: Sendable {
     private func lock(_ queue: QueueName, _ wanted: Bool) async throws(PostgresError) {
         guard let pool = pool.withLock({ $0 }) else { return }
         let function = wanted ? "pg_advisory_lock_shared" : "pg_advisory_unlock_shared"
-        let statement = Statement("select \(function)(\(Doorbell.key("$1")))", [.text(queue.folded)])
+        let statement = Statement("select pg_catalog.\(function)(\(Doorbell.key("$1")))", [.text(queue.folded)])
         try await pool.use(waiting: settings.callDeadline) { connection async throws(PostgresError) in
             let (number, isHeld) = state.withLock { ($0.connection, $0.locked.contains(queue)) }
             if isHeld == wanted { return }

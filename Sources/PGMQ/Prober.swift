@@ -41,21 +41,31 @@ final class Prober: Sendable {
         var parameters = Parameters()
         let columns = members.indices.map { index in
             let passedOver = members[index].passedOver
-            let others = passedOver.isEmpty ? "" : " where msg_id <> all(\(parameters.add(.ints(passedOver))))"
+            let others =
+                passedOver.isEmpty
+                ? "" : " where msg_id operator(pg_catalog.<>) all(\(parameters.add(.ints(passedOver))))"
             let table = parameters.add(.text(members[index].table))
             return """
-                (select vt <= statement_timestamp() from \(members[index].table)\(others) order by vt limit 1),
-                (select extract(epoch from vt - clock_timestamp())::float8 from \(members[index].table)
-                    where vt > statement_timestamp() and vt < 'infinity' order by vt limit 1),
-                \(table)::regclass in (select relation from writing)
+                (select vt operator(pg_catalog.<=) pg_catalog.statement_timestamp()
+                    from \(members[index].table)\(others) order by vt limit 1),
+                (select extract(epoch from vt operator(pg_catalog.-) pg_catalog.clock_timestamp())::double precision
+                    from \(members[index].table)
+                    where vt operator(pg_catalog.>) pg_catalog.statement_timestamp()
+                        and vt operator(pg_catalog.<) 'infinity' order by vt limit 1),
+                \(table)::pg_catalog.regclass::pg_catalog.oid
+                    operator(pg_catalog.=) any (select relation from writing)
                 """
         }
         let statement = Statement(
             """
             with writing as materialized (
-                select distinct relation from pg_locks
-                where locktype = 'relation' and mode = 'RowExclusiveLock' and granted and pid <> pg_backend_pid()
-                    and database = (select oid from pg_database where datname = current_database())
+                select distinct relation from pg_catalog.pg_locks
+                where locktype operator(pg_catalog.=) 'relation' and mode operator(pg_catalog.=) 'RowExclusiveLock'
+                    and granted and pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+                    and database operator(pg_catalog.=) (
+                        select oid from pg_catalog.pg_database
+                        where datname operator(pg_catalog.=) pg_catalog.current_database()
+                    )
             )
             select \(columns.joined(separator: ",\n"))
             """,

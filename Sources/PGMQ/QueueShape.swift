@@ -35,27 +35,28 @@ struct QueueShape: Sendable {
         let statement = Statement(
             """
             select
-                exists(select from pg_attribute where attrelid = c.oid and attname = 'last_read_at' and not attisdropped),
+                exists(select from pg_catalog.pg_attribute
+                    where attrelid = c.oid and attname = 'last_read_at' and not attisdropped),
                 c.relkind = 'p',
                 c.relpersistence = 'u',
-                exists(select from pg_index i where i.indrelid = c.oid and i.indisvalid
-                    and (select attname from pg_attribute where attrelid = c.oid and attnum = i.indkey[0]) = 'msg_id'),
-                exists(select from pg_index i where i.indrelid = c.oid and i.indisvalid
-                    and (select attname from pg_attribute where attrelid = c.oid and attnum = i.indkey[0]) = 'vt'),
-                exists(select from pg_attribute a join pg_class k on a.attrelid = k.oid
+                exists(select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisvalid
+                    and (select attname from pg_catalog.pg_attribute where attrelid = c.oid and attnum = i.indkey[0]) = 'msg_id'),
+                exists(select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisvalid
+                    and (select attname from pg_catalog.pg_attribute where attrelid = c.oid and attnum = i.indkey[0]) = 'vt'),
+                exists(select from pg_catalog.pg_attribute a join pg_catalog.pg_class k on a.attrelid = k.oid
                     where k.relnamespace = c.relnamespace and k.relname = $2 and a.attname = 'last_read_at'),
-                to_regclass('pgmqd.journal') is not null and to_regproc('pgmqd.deliver') is not null,
+                pg_catalog.to_regclass('pgmqd.journal') is not null and pg_catalog.to_regproc('pgmqd.deliver') is not null,
                 \(Doorbell.rings(on: "c.oid", queue: "$4")),
-                exists(select from pg_trigger t where t.tgrelid = c.oid
+                exists(select from pg_catalog.pg_trigger t where t.tgrelid = c.oid
                     and t.tgname = 'trigger_notify_queue_insert_listeners' and t.tgenabled in ('O', 'A')),
-                exists(select from pg_class k where k.relnamespace = c.relnamespace and k.relname = $3),
-                to_regclass('pgmq.notify_insert_throttle') is not null
-            from pg_class c join pg_namespace s on s.oid = c.relnamespace
+                exists(select from pg_catalog.pg_class k where k.relnamespace = c.relnamespace and k.relname = $3),
+                pg_catalog.to_regclass('pgmq.notify_insert_throttle') is not null
+            from pg_catalog.pg_class c join pg_catalog.pg_namespace s on s.oid = c.relnamespace
             where s.nspname = 'pgmq' and c.relname = $1 and c.relkind in ('r', 'p')
             """,
             [.text(queue.table), .text(queue.archive), .text(deadLetter?.table ?? ""), .text(queue.folded)]
         )
-        let rows = try await connection.transaction([statement], limits: limits).rows[0]
+        let rows = try await connection.transaction([.catalogPath, statement], limits: limits).rows[1]
         guard rows.count == 1 else { return nil }
         let hasNotify: Bool
         let isTriggered = rows.bool(0, 8)
@@ -101,21 +102,22 @@ struct QueueShape: Sendable {
     ) async throws(PostgresError) -> Bool {
         let table = try await connection.transaction(
             [
+                .catalogPath,
                 Statement(
                     """
-                    select c.oid is null, coalesce(has_table_privilege(c.oid, 'select'), false)
-                    from (select to_regclass('pgmq.notify_insert_throttle') as oid) c
+                    select c.oid is null, coalesce(pg_catalog.has_table_privilege(c.oid, 'select'), false)
+                    from (select pg_catalog.to_regclass('pgmq.notify_insert_throttle') as oid) c
                     """
-                )
+                ),
             ],
             limits: limits
-        ).rows[0]
+        ).rows[1]
         if table.bool(0, 0) { return true }
         guard table.bool(0, 1) else { return false }
         let row = Statement(
             "select exists (select from pgmq.notify_insert_throttle where queue_name = $1)",
             [.text(queue.folded)]
         )
-        return try await connection.transaction([row], limits: limits).rows[0].bool(0, 0)
+        return try await connection.transaction([.catalogPath, row], limits: limits).rows[1].bool(0, 0)
     }
 }

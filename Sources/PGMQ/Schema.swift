@@ -19,14 +19,19 @@ public struct Schema: Sendable {
     }
 
     /// One statement, which does nothing where the migration is applied, under a lock that ends with its transaction.
+    ///
+    /// The tables and functions that a migration makes have PostgreSQL's own types and defaults, whatever the path of
+    /// the role that applies it has.
     private static func guarded(_ migration: Migration) -> String {
         """
         do $pgmqd$
         declare
             applied boolean := false;
+            path constant pg_catalog.text := pg_catalog.current_setting('search_path');
         begin
-            perform pg_advisory_xact_lock(\(lockKey));
-            if to_regclass('pgmqd.migration') is not null then
+            perform pg_catalog.pg_advisory_xact_lock(\(lockKey));
+            perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            if pg_catalog.to_regclass('pgmqd.migration') is not null then
                 execute 'select exists (select from pgmqd.migration where version = \(migration.version))' into applied;
             end if;
             if not applied then
@@ -35,6 +40,7 @@ public struct Schema: Sendable {
                 $migration$;
                 execute 'insert into pgmqd.migration (version) values (\(migration.version))';
             end if;
+            perform pg_catalog.set_config('search_path', path, true);
         end
         $pgmqd$
         """
@@ -54,20 +60,26 @@ public struct Schema: Sendable {
 
     /// Runs the closure while nobody else in the database migrates, nor makes queues as part of it. May be nested.
     public func exclusively<R>(_ body: () async throws(PostgresError) -> R) async throws(PostgresError) -> R {
-        _ = try await connection.run([Statement("select pg_advisory_lock(\(Self.lockKey))")], deadline: Self.deadline)
+        _ = try await connection.run(
+            [Statement("select pg_catalog.pg_advisory_lock(\(Self.lockKey))")],
+            deadline: Self.deadline
+        )
         let result: Result<R, PostgresError>
         do throws(PostgresError) {
             result = .success(try await body())
         } catch {
             result = .failure(error)
         }
-        _ = try await connection.run([Statement("select pg_advisory_unlock(\(Self.lockKey))")], deadline: Self.deadline)
+        _ = try await connection.run(
+            [Statement("select pg_catalog.pg_advisory_unlock(\(Self.lockKey))")],
+            deadline: Self.deadline
+        )
         return try result.get()
     }
 
     private func appliedVersions() async throws(PostgresError) -> Set<Int> {
         let exists = try await connection.run(
-            [Statement("select to_regclass('pgmqd.migration') is not null")],
+            [Statement("select pg_catalog.to_regclass('pgmqd.migration') is not null")],
             deadline: Self.deadline
         )[0].bool(0, 0)
         guard exists else { return [] }
@@ -95,17 +107,19 @@ public struct Schema: Sendable {
     public func hangDoorbell(on queue: QueueName) async throws(PostgresError) -> Hanging {
         let found = try await connection.run(
             [
+                .catalogPath,
                 Statement(
                     """
-                    select \(Doorbell.asks("$2")) from pg_trigger t join pg_class c on c.oid = t.tgrelid
-                    join pg_namespace n on n.oid = c.relnamespace
+                    select \(Doorbell.asks("$2"))
+                    from pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid
+                    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
                     where n.nspname = 'pgmq' and c.relname = $1 and t.tgname = 'pgmqd_doorbell'
                     """,
                     [.text(queue.table), .text(queue.folded)]
-                )
+                ),
             ],
             deadline: Self.deadline
-        )[0]
+        )[1]
         if found.count > 0, found.bool(0, 0) { return .there }
         do throws(PostgresError) {
             // The lock it takes stands behind every sender: it gives way rather than make them wait.
@@ -124,7 +138,8 @@ public struct Schema: Sendable {
     public func create(_ queue: QueueName) async throws(PostgresError) -> Bool {
         if try await exists(queue) { return false }
         _ = try await connection.run(
-            [Statement("select pgmq.create($1)", [.text(queue.written)])],
+            // PGMQ's functions qualify little of what they call.
+            [.catalogPath, Statement("select pgmq.create($1)", [.text(queue.written)])],
             deadline: Self.deadline
         )
         return true
@@ -132,9 +147,15 @@ public struct Schema: Sendable {
 
     public func exists(_ queue: QueueName) async throws(PostgresError) -> Bool {
         try await connection.run(
-            [Statement("select to_regclass('pgmq.' || quote_ident($1)) is not null", [.text(queue.table)])],
+            [
+                .catalogPath,
+                Statement(
+                    "select pg_catalog.to_regclass('pgmq.' || pg_catalog.quote_ident($1)) is not null",
+                    [.text(queue.table)]
+                ),
+            ],
             deadline: Self.deadline
-        )[0].bool(0, 0)
+        )[1].bool(0, 0)
     }
 
     /// What keeps a daemon from working the queue, each with what to do.

@@ -86,7 +86,7 @@ public actor Connection {
 
     /// A pooler tells a backend of its own making: behind one, a statement prepared is not there the next time.
     private func greet(deadline: Duration) async throws(PostgresError) {
-        let rows = try await run([Statement("select pg_backend_pid()")], deadline: deadline)
+        let rows = try await run([Statement("select pg_catalog.pg_backend_pid()")], deadline: deadline)
         plans = KeptPlans(isAllowed: rows[0].int(0, 0) == Int64(backend))
     }
 

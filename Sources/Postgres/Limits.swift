@@ -30,7 +30,7 @@ public struct Limits: Sendable, Equatable {
         settings += planning.settings.map { ($0.name, $0.value) }
         if !synchronousCommit { settings.append(("synchronous_commit", "off")) }
         let calls = Planning.calls(settings)
-        return Statement("select statement_timestamp(), \(calls)", keepsPlan: true, plan: planning)
+        return Statement("select pg_catalog.statement_timestamp(), \(calls)", keepsPlan: true, plan: planning)
     }
 }
 

@@ -23,6 +23,6 @@ public enum Planning: Sendable, Equatable {
     }
 
     static func calls(_ settings: [(name: String, value: String)]) -> String {
-        settings.map { "set_config('\($0.name)', '\($0.value)', true)" }.joined(separator: ", ")
+        settings.map { "pg_catalog.set_config('\($0.name)', '\($0.value)', true)" }.joined(separator: ", ")
     }
 }

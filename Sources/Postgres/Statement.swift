@@ -19,4 +19,13 @@ public struct Statement: Sendable, Equatable {
         self.keepsPlan = keepsPlan
         self.plan = plan
     }
+
+    /// Until the end of the transaction no name without a schema means anything but PostgreSQL's own.
+    ///
+    /// For statements that touch no queue's rows: a user's triggers on them must find what the role's path has. Other
+    /// statements qualify every function, type, table and operator, because whoever may create in a schema of the path
+    /// can put there an overload that fits better, or even the same if the path names that schema first.
+    public static let catalogPath = Statement(
+        "select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+    )
 }

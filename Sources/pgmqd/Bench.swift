@@ -121,13 +121,14 @@ struct Bench: AsyncParsableCommand {
         let settings = try await options.connected { connection in
             try await connection.run(
                 [
+                    .catalogPath,
                     Statement(
-                        "select string_agg(name || ' = ' || setting, ', ' order by name) from pg_settings where name in "
-                            + "('fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'server_version')"
-                    )
+                        "select pg_catalog.string_agg(name || ' = ' || setting, ', ' order by name) "
+                            + "from pg_catalog.pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'server_version')"
+                    ),
                 ],
                 deadline: .seconds(10)
-            )[0].text(0, 0) ?? ""
+            )[1].text(0, 0) ?? ""
         }
         Output.complain("server: \(settings)")
         var daemon: [DrainMeasurement] = []

@@ -84,7 +84,7 @@ public enum Contender: Sendable, Equatable {
     ) async throws(PostgresError) {
         while !tally.isReached {
             let read = Statement(
-                "select msg_id, message::text from pgmq.read($1, 30, $2::bigint::int)",
+                "select msg_id, message::pg_catalog.text from pgmq.read($1, 30, $2::bigint::int)",
                 [.text(queue.written), .int(Int64(batch))]
             )
             let rows = try await connection.run([read], deadline: .seconds(60))[0]

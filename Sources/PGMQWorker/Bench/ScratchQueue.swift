@@ -42,7 +42,7 @@ public struct ScratchQueue: Sendable {
         try await connected { connection async throws(PostgresError) in
             for queue in [name, deadLetter] where try await Schema(connection).exists(queue) {
                 _ = try await connection.run(
-                    [Statement("select pgmq.drop_queue($1)", [.text(queue.written)])],
+                    [.catalogPath, Statement("select pgmq.drop_queue($1)", [.text(queue.written)])],
                     deadline: Self.deadline
                 )
             }
@@ -59,7 +59,11 @@ public struct ScratchQueue: Sendable {
         try await connected { connection async throws(PostgresError) in
             let table = "pgmq." + (try await connection.quote(identifier: name.table))
             let insert = Statement(
-                "insert into \(table) (vt, message) select clock_timestamp(), jsonb_build_object('n', n) from generate_series(1, $1) n",
+                """
+                insert into \(table) (vt, message)
+                select pg_catalog.clock_timestamp(), pg_catalog.jsonb_build_object('n', n)
+                from pg_catalog.generate_series(1, $1) n
+                """,
                 [.int(Int64(count))]
             )
             _ = try await connection.run([Statement("truncate \(table)")], deadline: Self.deadline)

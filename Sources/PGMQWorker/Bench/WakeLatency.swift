@@ -55,7 +55,11 @@ public struct WakeLatency: Sendable {
             [
                 Statement("listen \(channel)"),
                 Statement(
-                    "select pg_advisory_lock_shared(hashtextextended('pgmqd:' || $1, 0))",
+                    """
+                    select pg_catalog.pg_advisory_lock_shared(
+                        pg_catalog.hashtextextended('pgmqd:' operator(pg_catalog.||) $1, 0)
+                    )
+                    """,
                     [.text(queue.name.folded)]
                 ),
             ],
@@ -80,10 +84,7 @@ public struct WakeLatency: Sendable {
         for _ in 0..<sends {
             try await Task.sleep(for: pause)
             let before = Instant.now
-            _ = try await sender.run(
-                [Statement("select pgmq.send($1, '{}'::jsonb)", [.text(queue.name.written)])],
-                deadline: .seconds(10)
-            )
+            _ = try await Sending(sender).send([Array("{}".utf8)], to: queue.name, deadline: .seconds(10))
             latencies.append(await begun() - before)
         }
         await sender.close()

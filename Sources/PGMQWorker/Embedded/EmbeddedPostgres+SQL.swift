@@ -26,10 +26,15 @@ extension EmbeddedPostgres {
 
     /// Installs PGMQ unless it is there already.
     public func installPGMQ(_ source: PGMQSource = .automatic) async throws {
-        let there = try await psql("select to_regclass('pgmq.meta') is not null")
+        let there = try await psql("select pg_catalog.to_regclass('pgmq.meta') is not null")
         guard there != "t" else { return }
         if case .automatic = source {
-            let offered = try await psql("select count(*) from pg_available_extensions where name = 'pgmq'")
+            let offered = try await psql(
+                """
+                select pg_catalog.count(*) from pg_catalog.pg_available_extensions
+                where name operator(pg_catalog.=) 'pgmq'
+                """
+            )
             if offered != "0" {
                 try await psql("create extension if not exists pgmq")
                 return
@@ -43,8 +48,10 @@ extension EmbeddedPostgres {
     /// The part of a start that needs a connection.
     func prepareDatabase(_ programs: PostgresPrograms) async throws {
         let create = """
-            select format('create database %I', :'name')
-            where not exists (select from pg_database where datname = :'name') \\gexec
+            select pg_catalog.format('create database %I', :'name')
+            where not exists (
+                select from pg_catalog.pg_database where datname operator(pg_catalog.=) :'name'
+            ) \\gexec
             """
         _ = try await psql(programs, create, database: "postgres", more: ["-v", "name=\(database)"])
         guard listensOnTCP else { return }
