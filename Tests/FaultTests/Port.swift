@@ -11,12 +11,13 @@ final class Port: Sendable {
 
     init(
         _ database: TestDatabase,
+        url: String? = nil,
         queue name: String,
         visibilityTimeout: Duration = .seconds(600),
         archives: Bool = false
     ) {
         let connections = PGMQ.Database(
-            settings: .init(url: database.url, callDeadline: .seconds(10)),
+            settings: .init(url: url ?? database.url, callDeadline: .seconds(10)),
             identity: DaemonIdentity(daemon: UUID().uuidString, host: "test", version: "test"),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
