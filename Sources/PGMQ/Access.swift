@@ -42,7 +42,7 @@ enum Access {
             """,
             [.text(queue.table), .text(deadLetter?.table ?? "")]
         )
-        let rows = try await connection.transaction([statement], limits: limits).rows[0]
+        let rows = try await connection.transaction([.catalogPath, statement], limits: limits).rows[1]
         return (0..<rows.count).map { row in
             let (table, command) = (rows.text(row, 0) ?? "", rows.text(row, 1) ?? "")
             let role = rows.text(row, 4) ?? ""

@@ -62,7 +62,10 @@ extension QueueStatements {
         var fence = fence(leased)
         if byPlace {
             fence =
-                "q.ctid = any($4) and q.msg_id = l.msg_id and q.read_ct = l.read_ct and q.\(readAt(leased)) = l.read_at"
+                """
+                q.ctid operator(pg_catalog.=) any($4) and q.msg_id operator(pg_catalog.=) l.msg_id \
+                and q.read_ct operator(pg_catalog.=) l.read_ct and q.\(readAt(leased)) operator(pg_catalog.=) l.read_at
+                """
             leases.append(.places(settlements.compactMap { $0.place?.raw }))
         }
         let journaled = settlements.contains { $0.delivery.isJournaled }
@@ -97,7 +100,7 @@ extension QueueStatements {
     /// themselves, and nearly always says nothing new.
     private static func held(by rows: String) -> String {
         """
-        select pg_catalog.count(*), case when pg_catalog.count(*) < pg_catalog.cardinality($1)
+        select pg_catalog.count(*), case when pg_catalog.count(*) operator(pg_catalog.<) pg_catalog.cardinality($1)
             then pg_catalog.array_to_string(pg_catalog.array_agg(n), ' ') end from \(rows)
         """
     }
@@ -107,7 +110,8 @@ extension QueueStatements {
         """
         pruned as (
             delete from pgmqd.journal j using gone g
-            where j.queue = \(parameter) and j.msg_id = g.msg_id and j.enqueued_at = g.enqueued_at
+            where j.queue operator(pg_catalog.=) \(parameter) and j.msg_id operator(pg_catalog.=) g.msg_id
+                and j.enqueued_at operator(pg_catalog.=) g.enqueued_at
         )
         """
     }
@@ -122,31 +126,37 @@ extension QueueStatements {
             """
             with moved as (
                 update \(shape.table) q
-                set vt = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => l.delay::double precision / 1000000.0::double precision)\(endOfFence)
+                set vt = pg_catalog.clock_timestamp() operator(pg_catalog.+)
+                    (l.delay::double precision operator(pg_catalog.*) interval '1 microsecond')\(endOfFence)
                 from unnest($1::bigint[], $2::int[], $3::pg_catalog.timestamptz[], $4::bigint[], $5::pg_catalog.text[], \
             $6::int[], $7::bigint[], $8::pg_catalog.text[]) with ordinality \
             as l(msg_id, read_ct, read_at, delay, outcome, attempt, duration_ms, reason, n)
                 where \(fence(source))
-                returning l.n, q.msg_id, q.enqueued_at, q.read_ct, l.outcome, nullif(l.attempt, 0) as attempt,
-                    nullif(l.duration_ms, (-1)::bigint) as duration_ms, l.reason
+                returning l.n, q.msg_id, q.enqueued_at, q.read_ct, l.outcome, 
+                    case when l.attempt operator(pg_catalog.<>) 0 then l.attempt end as attempt,
+                    case when l.duration_ms operator(pg_catalog.<>) -1 then l.duration_ms end as duration_ms, l.reason
             ), written as (
                 insert into pgmqd.journal as j (queue, msg_id, enqueued_at, read_ct, daemon, host, version,
                     closed_at, outcome, attempt, duration_ms, reason)
                 select $9, msg_id, enqueued_at, read_ct, $10, $11, $12, pg_catalog.clock_timestamp(), outcome, attempt,
                     duration_ms, reason
-                from moved where read_ct > 1 or attempt is not null or outcome = 'condemned'
+                from moved where read_ct operator(pg_catalog.>) 1 or attempt is not null
+                    or outcome operator(pg_catalog.=) 'condemned'
                 on conflict (queue, msg_id, enqueued_at, read_ct) do update
                 set closed_at = excluded.closed_at, outcome = excluded.outcome, attempt = excluded.attempt,
                     duration_ms = excluded.duration_ms, reason = excluded.reason
             ), trimmed as (
                 delete from pgmqd.journal j using moved m
-                where j.queue = $9 and j.msg_id = m.msg_id and j.enqueued_at = m.enqueued_at
-                    and (m.read_ct > 20 and j.attempt <= m.attempt - 20
-                        or m.read_ct > 20 and j.attempt is null and j.outcome <> 'condemned'
-                            and j.read_ct <= m.read_ct - 20
+                where j.queue operator(pg_catalog.=) $9 and j.msg_id operator(pg_catalog.=) m.msg_id
+                    and j.enqueued_at operator(pg_catalog.=) m.enqueued_at
+                    and (m.read_ct operator(pg_catalog.>) 20
+                            and j.attempt operator(pg_catalog.<=) (m.attempt operator(pg_catalog.-) 20)
+                        or m.read_ct operator(pg_catalog.>) 20 and j.attempt is null
+                            and j.outcome operator(pg_catalog.<>) 'condemned'
+                            and j.read_ct operator(pg_catalog.<=) (m.read_ct operator(pg_catalog.-) 20)
                         -- Each says the same again.
-                        or m.outcome = 'condemned' and j.outcome = 'condemned' and j.attempt is null
-                            and j.read_ct < m.read_ct)
+                        or m.outcome operator(pg_catalog.=) 'condemned' and j.outcome operator(pg_catalog.=) 'condemned'
+                            and j.attempt is null and j.read_ct operator(pg_catalog.<) m.read_ct)
             )
             \(Self.held(by: "moved"))
             """,
@@ -186,22 +196,24 @@ extension QueueStatements {
             insert into \(target) (vt, message, headers)
             select pg_catalog.clock_timestamp(), g.message,
                 case when g.headers is null then '{}'::pg_catalog.jsonb
-                    when pg_catalog.jsonb_typeof(g.headers) = 'object' then g.headers
+                    when pg_catalog.jsonb_typeof(g.headers) operator(pg_catalog.=) 'object' then g.headers
                     else pg_catalog.jsonb_build_object('x-pgmqd-headers', g.headers) end
-                || pg_catalog.jsonb_build_object('x-pgmqd', pg_catalog.jsonb_build_object(
+                operator(pg_catalog.||) pg_catalog.jsonb_build_object('x-pgmqd', pg_catalog.jsonb_build_object(
                     'queue', \(queue)::pg_catalog.text, 'msg_id', g.msg_id, 'read_ct', g.read_ct,
                     'enqueued_at', \(Self.text(of: "g.enqueued_at")),
                     'dead_lettered_at', \(Self.text(of: "pg_catalog.clock_timestamp()")),
                     'reason', g.reason,
                     'attempts', coalesce((
                         select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('number', j.attempt,
-                            'outcome', case j.outcome when 'condemned' then 'failed' else j.outcome end,
+                            'outcome', case when j.outcome operator(pg_catalog.=) 'condemned' then 'failed'
+                                else j.outcome end,
                             'at', \(Self.text(of: "j.closed_at")), 'duration_ms', j.duration_ms,
                             'reason', j.reason, 'host', j.host, 'version', j.version) order by j.attempt)
                         from pgmqd.journal j
-                        where j.queue = \(queue) and j.msg_id = g.msg_id and j.enqueued_at = g.enqueued_at
-                            and j.attempt is not null and j.read_ct \(isUnread ? "<=" : "<") g.read_ct
-                    ), '[]'::pg_catalog.jsonb) || case when g.attempt = 0 then '[]'::pg_catalog.jsonb
+                        where j.queue operator(pg_catalog.=) \(queue) and j.msg_id operator(pg_catalog.=) g.msg_id
+                            and j.enqueued_at operator(pg_catalog.=) g.enqueued_at
+                            and j.attempt is not null and j.read_ct operator(pg_catalog.\(isUnread ? "<=" : "<")) g.read_ct
+                    ), '[]'::pg_catalog.jsonb) operator(pg_catalog.||) case when g.attempt operator(pg_catalog.=) 0 then '[]'::pg_catalog.jsonb
                         else pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object(
                         'number', g.attempt, 'outcome', g.kind, 'duration_ms', g.duration_ms,
                         'at', \(Self.text(of: "pg_catalog.clock_timestamp()")),
@@ -252,7 +264,7 @@ extension QueueStatements {
         var lastRead = ""
         if shape.hasLastReadAt {
             let time = candidate.lastReadAt.map { parameters.add(.timestamp(ServerTime.microseconds($0))) }
-            lastRead = " and q.last_read_at " + (time.map { "= " + $0 } ?? "is null")
+            lastRead = " and q.last_read_at " + (time.map { "operator(pg_catalog.=) " + $0 } ?? "is null")
         }
         let reason = parameters.add(.text(Reason.storable(reason) ?? ""))
         let letters = letters(
@@ -266,11 +278,12 @@ extension QueueStatements {
             """
             with seen as materialized (
                 select q.msg_id from \(shape.table) q
-                where q.msg_id = \(id) and q.read_ct = \(readCount)::bigint::int and q.enqueued_at = \(enqueuedAt)\(lastRead)
-                    and q.vt <= pg_catalog.statement_timestamp()
+                where q.msg_id operator(pg_catalog.=) \(id) and q.read_ct operator(pg_catalog.=) \(readCount)::bigint::int
+                    and q.enqueued_at operator(pg_catalog.=) \(enqueuedAt)\(lastRead)
+                    and q.vt operator(pg_catalog.<=) pg_catalog.statement_timestamp()
                 for update skip locked
             ), gone as (
-                delete from \(shape.table) q using seen s where q.msg_id = s.msg_id
+                delete from \(shape.table) q using seen s where q.msg_id operator(pg_catalog.=) s.msg_id
                 returning q.msg_id, q.read_ct, q.enqueued_at, q.message, q.headers,
                     \(reason)::pg_catalog.text as reason, 0 as attempt, ''::pg_catalog.text as kind, 0::bigint as duration_ms
             ), \(letters)

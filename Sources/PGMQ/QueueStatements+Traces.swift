@@ -35,8 +35,9 @@ extension QueueStatements {
                 pg_catalog.unnest($4::pg_catalog.timestamptz[]), pg_catalog.unnest($5::pg_catalog.text[]),
                 pg_catalog.unnest($6::pg_catalog.text[]), pg_catalog.unnest($7::pg_catalog.text[])
             ) as l(msg_id, read_ct, enqueued_at, daemon, host, version)
-            join \(shape.table) q on q.msg_id between l.msg_id and l.msg_id
-                and q.read_ct = l.read_ct and q.enqueued_at = l.enqueued_at
+            join \(shape.table) q on q.msg_id operator(pg_catalog.>=) l.msg_id
+                and q.msg_id operator(pg_catalog.<=) l.msg_id and q.read_ct operator(pg_catalog.=) l.read_ct
+                and q.enqueued_at operator(pg_catalog.=) l.enqueued_at
             on conflict do nothing
             """,
             [
@@ -95,7 +96,7 @@ extension PGMQQueue {
                         "crash traces dropped, because the server does not take them",
                         metadata: ["queue": "\(name)", "deliveries": "\(batch.count)", "reason": "\(reason)"]
                     )
-                case .unavailable, .busy, .exhausted, .refused, .cancelled:
+                case .unavailable, .overdue, .busy, .exhausted, .refused, .cancelled:
                     throw failure
                 }
             }

@@ -24,7 +24,10 @@ struct QueueStatements: Sendable {
     /// equality the planner could as well read the whole index in its order and look for each row's lease, and would
     /// in a queue that it believes to be empty.
     func fence(_ source: FenceSource) -> String {
-        "q.msg_id between l.msg_id and l.msg_id and q.read_ct = l.read_ct and q.\(readAt(source)) = l.read_at"
+        """
+        q.msg_id operator(pg_catalog.>=) l.msg_id and q.msg_id operator(pg_catalog.<=) l.msg_id \
+        and q.read_ct operator(pg_catalog.=) l.read_ct and q.\(readAt(source)) operator(pg_catalog.=) l.read_at
+        """
     }
 
     /// Leases as rows: three arrays from this parameter on. With several arguments `unnest` is special syntax, which no
@@ -41,10 +44,10 @@ struct QueueStatements: Sendable {
         var parameters = Parameters()
         let (place, taken, left) =
             shape.isPartitioned
-            ? ("msg_id", "q.msg_id = any(array(select msg_id from p))", "null::pg_catalog.tid")
+            ? ("msg_id", "q.msg_id operator(pg_catalog.=) any(array(select msg_id from p))", "null::pg_catalog.tid")
             : (
                 claim.isOfNamedRows ? "ctid as place, msg_id" : "ctid as place",
-                "q.ctid = any(array(select place from p))", "q.ctid"
+                "q.ctid operator(pg_catalog.=) any(array(select place from p))", "q.ctid"
             )
         let selected = selection(of: claim, place + ", vt as former_vt", &parameters)
         let timeout = parameters.add(.double(options.visibilityTimeout.inSeconds))
@@ -55,14 +58,14 @@ struct QueueStatements: Sendable {
             .map { parameters.add($0) }
         let suspected = parameters.add(.int(Int64(options.suspectedAfter)))
         let size = """
-            case when t.raw > \(most) then t.raw \
-            else coalesce(pg_catalog.octet_length(t.body), 0) + coalesce(pg_catalog.octet_length(t.headers), 0) end
+            case when t.raw operator(pg_catalog.>) \(most) then t.raw \
+            else coalesce(pg_catalog.octet_length(t.body), 0) operator(pg_catalog.+) coalesce(pg_catalog.octet_length(t.headers), 0) end
             """
         var rows = "from taken t"
         var id = "t.msg_id"
         if case .only = claim.reach {
             // Whom it has locked and not changed: something swallows the update.
-            (rows, id) = ("from p left join taken t on t.msg_id = p.msg_id", "p.msg_id")
+            (rows, id) = ("from p left join taken t on t.msg_id operator(pg_catalog.=) p.msg_id", "p.msg_id")
         }
         return Statement(
             """
@@ -70,19 +73,22 @@ struct QueueStatements: Sendable {
                 \(selected)
             ), taken as (
                 update \(shape.table) q
-                set vt = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => \(timeout)), read_ct = q.read_ct + 1\
+                set vt = pg_catalog.clock_timestamp() operator(pg_catalog.+) pg_catalog.make_interval(secs => \(timeout)),
+                    read_ct = q.read_ct operator(pg_catalog.+) 1\
             \(shape.hasLastReadAt ? ", last_read_at = pg_catalog.clock_timestamp()" : "")
                 where \(taken)
                 returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt(source())) as read_at, \(left) as place,
                     \(Self.text(of: "q.message", below: most)) as body,
                     \(Self.text(of: "q.headers", below: most)) as headers,
                     case when \(Self.isSmall("q.message")) and \(Self.isSmall("q.headers")) then null
-                        else \(Self.rawSize("q.message")) + coalesce(\(Self.rawSize("q.headers")), 0) end as raw
+                        else coalesce(\(Self.rawSize("q.message")), 0)
+                            operator(pg_catalog.+) coalesce(\(Self.rawSize("q.headers")), 0) end as raw
             )
             select \(id), t.read_ct, t.enqueued_at, t.read_at, (select pg_catalog.max(former_vt) from p),
-                case when \(size) > \(limit) then \(size) end,
-                case when \(size) <= \(limit) then t.body end, case when \(size) <= \(limit) then t.headers end,
-                case when t.read_ct > 1 then
+                case when (\(size)) operator(pg_catalog.>) \(limit) then \(size) end,
+                case when (\(size)) operator(pg_catalog.<=) \(limit) then t.body end,
+                case when (\(size)) operator(pg_catalog.<=) \(limit) then t.headers end,
+                case when t.read_ct operator(pg_catalog.>) 1 then
                     pgmqd.deliver(\(journal[0]), t.msg_id, t.enqueued_at, t.read_ct, \(journal[1]), \(journal[2]), \
             \(journal[3]), \(suspected)::bigint::int) end,
                 t.place
@@ -97,7 +103,7 @@ struct QueueStatements: Sendable {
 
     /// Stored sizes up to this are never compressed so far that their texts are a burden.
     private static func isSmall(_ column: String) -> String {
-        "coalesce(pg_catalog.pg_column_size(\(column)), 0) <= 1900"
+        "coalesce(pg_catalog.pg_column_size(\(column)), 0) operator(pg_catalog.<=) 1900"
     }
 
     /// The size of a `jsonb` as it is in memory. Taking all of it makes the server decompress it, and nothing more.
@@ -107,7 +113,7 @@ struct QueueStatements: Sendable {
 
     private static func text(of column: String, below most: String) -> String {
         "case when \(isSmall(column)) then \(column)::pg_catalog.text "
-            + "when \(rawSize(column)) <= \(most) then \(column)::pg_catalog.text end"
+            + "when \(rawSize(column)) operator(pg_catalog.<=) \(most) then \(column)::pg_catalog.text end"
     }
 
     /// The rows that a claim takes, locked.
@@ -115,17 +121,19 @@ struct QueueStatements: Sendable {
         var conditions: [String] = []
         switch claim.reach {
         case .only(let ids):
-            conditions.append("msg_id = any(\(parameters.add(.ints(ids))))")
+            conditions.append("msg_id operator(pg_catalog.=) any(\(parameters.add(.ints(ids))))")
         case .recent:
             let second = "pg_catalog.make_interval(secs => 1)"
-            conditions.append("vt >= pg_catalog.statement_timestamp() - \(second)")
+            conditions.append(
+                "vt operator(pg_catalog.>=) (pg_catalog.statement_timestamp() operator(pg_catalog.-) \(second))"
+            )
         case .floor, .below, .all:
             let floor = parameters.add(.timestamp(ServerTime.microseconds(claim.floor ?? .distantPast)))
-            conditions.append("vt >= \(floor)")
+            conditions.append("vt operator(pg_catalog.>=) \(floor)")
         }
-        conditions.append("vt <= pg_catalog.statement_timestamp()")
+        conditions.append("vt operator(pg_catalog.<=) pg_catalog.statement_timestamp()")
         if !claim.passingOver.isEmpty {
-            conditions.append("msg_id <> all(\(parameters.add(.ints(claim.passingOver))))")
+            conditions.append("msg_id operator(pg_catalog.<>) all(\(parameters.add(.ints(claim.passingOver))))")
         }
         let limit = parameters.add(.int(Int64(claim.limit)))
         return """
@@ -177,8 +185,8 @@ struct QueueStatements: Sendable {
                 set closed_at = excluded.closed_at, reason = excluded.reason, daemon = excluded.daemon
             )
             delete from pgmqd.journal j using m
-            where m.reason is null and j.queue = $1 and j.msg_id = m.msg_id and j.enqueued_at = m.enqueued_at
-                and j.read_ct = -1
+            where m.reason is null and j.queue operator(pg_catalog.=) $1 and j.msg_id operator(pg_catalog.=) m.msg_id
+                and j.enqueued_at operator(pg_catalog.=) m.enqueued_at and j.read_ct operator(pg_catalog.=) -1
             """,
             [
                 .text(queue.folded), .ints(marks.map(\.candidate.messageID)),
@@ -196,8 +204,9 @@ struct QueueStatements: Sendable {
     func renew(_ fences: [Fence], of source: FenceSource, notAfter: Timestamp) -> [Statement] {
         let leases = leaseArrays(fences)
         let inTime =
-            source.outlivesDelay ? " where pg_catalog.clock_timestamp() < $5" : ""
-        let sameRow = shape.isPartitioned ? "q.msg_id = p.msg_id" : "q.ctid = p.place"
+            source.outlivesDelay ? " where pg_catalog.clock_timestamp() operator(pg_catalog.<) $5" : ""
+        let sameRow =
+            shape.isPartitioned ? "q.msg_id operator(pg_catalog.=) p.msg_id" : "q.ctid operator(pg_catalog.=) p.place"
         return [
             Statement(
                 """
@@ -207,7 +216,8 @@ struct QueueStatements: Sendable {
                     order by q.msg_id for update of q skip locked
                 )
                 update \(shape.table) q
-                set vt = greatest(q.vt, pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $4))
+                set vt = greatest(q.vt, pg_catalog.clock_timestamp()
+                    operator(pg_catalog.+) pg_catalog.make_interval(secs => $4))
                 from p where \(sameRow) returning q.msg_id, q.read_ct, p.read_at
                 """,
                 leases + [.double(options.visibilityTimeout.inSeconds)]
@@ -242,8 +252,9 @@ struct QueueStatements: Sendable {
             """
             update pgmqd.journal j set outcome = 'lost', closed_at = pg_catalog.clock_timestamp()
             from unnest($2::bigint[], $3::int[], $4::pg_catalog.timestamptz[]) as l(msg_id, read_ct, enqueued_at)
-            where j.queue = $1 and j.msg_id = l.msg_id and j.enqueued_at = l.enqueued_at and j.read_ct = l.read_ct
-                and j.daemon = $5 and j.outcome is null
+            where j.queue operator(pg_catalog.=) $1 and j.msg_id operator(pg_catalog.=) l.msg_id
+                and j.enqueued_at operator(pg_catalog.=) l.enqueued_at and j.read_ct operator(pg_catalog.=) l.read_ct
+                and j.daemon operator(pg_catalog.=) $5 and j.outcome is null
             """,
             [.text(queue.folded)] + deliveryArrays(deliveries) + [.text(identity.daemon)]
         )
@@ -274,9 +285,10 @@ struct QueueStatements: Sendable {
         Statement(
             """
             update pgmqd.journal j set outcome = 'phantom', closed_at = pg_catalog.clock_timestamp()
-            where j.queue = $1 and j.daemon = $5 and j.outcome is null and not exists (
+            where j.queue operator(pg_catalog.=) $1 and j.daemon operator(pg_catalog.=) $5 and j.outcome is null and not exists (
                 select from unnest($2::bigint[], $3::int[], $4::pg_catalog.timestamptz[]) as l(msg_id, read_ct, enqueued_at)
-                where j.msg_id = l.msg_id and j.enqueued_at = l.enqueued_at and j.read_ct = l.read_ct
+                where j.msg_id operator(pg_catalog.=) l.msg_id and j.enqueued_at operator(pg_catalog.=) l.enqueued_at
+                    and j.read_ct operator(pg_catalog.=) l.read_ct
             )
             """,
             [.text(queue.folded)] + deliveryArrays(held) + [.text(identity.daemon)]
@@ -286,11 +298,13 @@ struct QueueStatements: Sendable {
     func prune() -> Statement {
         Statement(
             """
-            delete from pgmqd.journal j where (j.queue, j.msg_id, j.enqueued_at, j.read_ct) in (
+            delete from pgmqd.journal j where (j.queue, j.msg_id, j.enqueued_at, j.read_ct) operator(pg_catalog.=) any (
                 select k.queue, k.msg_id, k.enqueued_at, k.read_ct from pgmqd.journal k
-                where k.queue = $1 and k.opened_at < pg_catalog.now() - pg_catalog.make_interval(mins => 10)
+                where k.queue operator(pg_catalog.=) $1
+                and k.opened_at operator(pg_catalog.<) (pg_catalog.now() operator(pg_catalog.-) pg_catalog.make_interval(mins => 10))
                 and not exists (
-                    select from \(shape.table) q where q.msg_id = k.msg_id and q.enqueued_at = k.enqueued_at
+                    select from \(shape.table) q where q.msg_id operator(pg_catalog.=) k.msg_id
+                        and q.enqueued_at operator(pg_catalog.=) k.enqueued_at
                 ) limit 1000
             )
             """,

@@ -220,7 +220,7 @@ import Testing
         for reach in [Claim.Reach.floor, .below(.seconds(1)), .recent] {
             _ = try await port.queue.exchange(Exchange(claim: Claim(limit: 1, reach: reach, floor: nil)))
         }
-        _ = try await port.queue.probe(besides: true)
+        _ = try await port.queue.probe(besides: true, passingOver: [1])
         try await port.queue.prune()
         // When LISTEN was proven to deliver.
         if queue == "work" {
