@@ -48,7 +48,7 @@ let package = Package(
         .target(
             name: "PGMQWorker",
             dependencies: [
-                "Engine", "Handlers", "PGMQ", "Postgres", "Systemd", logging,
+                "CSpawn", "Engine", "Handlers", "PGMQ", "Postgres", "Systemd", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ],

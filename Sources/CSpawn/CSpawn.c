@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -110,6 +111,36 @@ struct cspawn_child cspawn_start(const struct cspawn_plan *plan) {
         child.pid = child.pidfd = -1;
     }
     return child;
+}
+
+int cspawn_start_unbound(const struct cspawn_plan *plan, pid_t *pid) {
+    posix_spawn_file_actions_t actions;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error != 0) return error;
+    posix_spawnattr_t attributes;
+    error = posix_spawnattr_init(&attributes);
+    if (error != 0) goto no_attributes;
+
+    const int from[3] = {plan->input, plan->output, plan->errors};
+    for (int to = 0; to < 3 && error == 0; to++) error = posix_spawn_file_actions_adddup2(&actions, from[to], to);
+    if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    if (error == 0 && plan->working_directory != NULL) {
+        error = posix_spawn_file_actions_addchdir_np(&actions, plan->working_directory);
+    }
+    sigset_t signals;
+    sigfillset(&signals);
+    posix_spawnattr_setsigdefault(&attributes, &signals);
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes, &signals);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    if (error == 0) {
+        error = posix_spawn(
+            pid, plan->path, &actions, &attributes, (char *const *)plan->arguments, (char *const *)plan->environment);
+    }
+    posix_spawnattr_destroy(&attributes);
+no_attributes:
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
 }
 
 int cspawn_pipe(int *reading, int *writing, int doorbell) {

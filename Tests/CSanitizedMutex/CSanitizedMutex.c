@@ -56,6 +56,6 @@ __attribute__((swiftcall)) void sanitized_unlock(HANDLE) {
 
 // A continuation that is resumed before it is awaited is handed over within Swift's runtime, unseen as well. In the tests'
 // servers a thread of Foundation's does that with an object it has just made.
-const char *__tsan_default_suppressions(void) { return "race:PGMQWorker13ServerProcess\n"; }
+const char *__tsan_default_suppressions(void) { return "race:PGMQWorker12ChildProcess\n"; }
 
 #endif

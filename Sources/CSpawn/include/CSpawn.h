@@ -35,6 +35,11 @@ struct cspawn_child {
 /// Returns when the child runs its program, or did not manage to. The child is killed when the calling *thread* ends.
 struct cspawn_child cspawn_start(const struct cspawn_plan *plan);
 
+/// Starts a child as `cspawn_start` does, but one that outlives the calling thread. Each of the plan's descriptors is
+/// above 2 or already has its number.
+/// Returns 0 or an errno.
+int cspawn_start_unbound(const struct cspawn_plan *plan, pid_t *pid);
+
 /// Makes a pipe whose ends are closed on exec and whose reading end never blocks; both never block if `doorbell`.
 /// Returns 0 or an errno.
 int cspawn_pipe(int *reading, int *writing, int doorbell);

@@ -40,7 +40,7 @@ struct Cluster {
         return programs
     }
 
-    func waitUntilReady(_ server: ServerProcess, log: ServerLog, limit: Duration) async throws {
+    func waitUntilReady(_ server: ChildProcess, log: ServerLog, limit: Duration) async throws {
         let deadline = ContinuousClock.now + limit
         while true {
             if let file = PostmasterFile(path: folder.postmasterPID), file.isReady, file.process == server.processID {

@@ -24,7 +24,7 @@ public final class EmbeddedPostgres: Sendable {
         case stopped
         /// Starting or stopping.
         case busy
-        case running(ServerProcess, StateLock, PostgresPrograms)
+        case running(ChildProcess, StateLock, PostgresPrograms)
     }
 
     public let database: String
@@ -80,7 +80,7 @@ public final class EmbeddedPostgres: Sendable {
     /// - Parameter limit: for the server alone; recovery after a crash takes its part of it.
     public func start(within limit: Duration = .seconds(60)) async throws {
         let before = try enter()
-        var server: ServerProcess?
+        var server: ChildProcess?
         do {
             let account = try ServerAccount.current()
             let lock: StateLock
@@ -90,7 +90,7 @@ public final class EmbeddedPostgres: Sendable {
             let programs = try await cluster.prepare()
             let log = try ServerLog(folder: folder)
             let command = try account.command(surroundings + [programs.postgres] + arguments(), followsParent: true)
-            let started = try await ServerProcess.start(command, log: log.handle)
+            let started = try await ChildProcess.start(command, output: log.handle, errors: log.handle)
             server = started
             lock.record(server: started.processID)
             try await cluster.waitUntilReady(started, log: log, limit: limit)
@@ -106,7 +106,7 @@ public final class EmbeddedPostgres: Sendable {
     /// Ends the server and returns when no process of it is left; a mode that does not work in its time is followed by
     /// the next harder one. Not cut short by cancellation: a server half stopped would be worse than a late return.
     public func stop(_ mode: StopMode = .fast) async {
-        let running: (ServerProcess, StateLock)? = phase.withLock { phase in
+        let running: (ChildProcess, StateLock)? = phase.withLock { phase in
             guard case .running(let server, let lock, _) = phase else { return nil }
             phase = .busy
             return (server, lock)

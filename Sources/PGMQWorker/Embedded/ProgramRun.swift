@@ -34,43 +34,30 @@ struct ProgramRun {
     func output() async throws -> String {
         try Task.checkCancellation()
         let files = try (input: ScratchFile(holding: input), output: ScratchFile(), errors: ScratchFile())
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: executable)
-        process.arguments = arguments
-        process.environment = environment
-        // Another account may not be able to enter the folder we are in.
-        process.currentDirectoryURL = URL(fileURLWithPath: "/")
-        process.standardInput = files.input.handle
-        process.standardOutput = files.output.handle
-        process.standardError = files.errors.handle
-
+        let process = try await ChildProcess.start(
+            [executable] + arguments,
+            environment: environment,
+            input: files.input.handle,
+            output: files.output.handle,
+            errors: files.errors.handle
+        )
+        // Set-up programs leave nothing behind that a second run could not deal with.
         let watch = Task {
             try await Task.sleep(for: deadline)
-            Self.end(process)
+            process.signal(SIGKILL)
         }
         defer { watch.cancel() }
-        try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { (finished: CheckedContinuation<Void, any Error>) in
-                process.terminationHandler = { _ in finished.resume() }
-                do {
-                    try process.run()
-                } catch {
-                    finished.resume(
-                        throwing: EmbeddedPostgresError(
-                            "\(executable) cannot be run: \(error.localizedDescription)",
-                            advice: "Install it (deploy/setup does on Debian)."
-                        )
-                    )
-                }
-            }
+        await withTaskCancellationHandler {
+            // A task of its own: in a cancelled one the wait would be over at once.
+            await Task { await process.waitForExit() }.value
         } onCancel: {
-            Self.end(process)
+            process.signal(SIGKILL)
         }
-        guard process.terminationReason == .exit, process.terminationStatus == 0 else {
+        guard process.status == 0 else {
             try Task.checkCancellation()
-            let status = process.terminationStatus
-            let how =
-                process.terminationReason == .exit ? "status \(status)" : "signal \(status), \(deadline) were allowed"
+            let status = process.status ?? 0
+            let signal = status & 0x7f
+            let how = signal == 0 ? "status \(status >> 8)" : "signal \(signal), \(deadline) were allowed"
             throw EmbeddedPostgresError(
                 "\(executable) failed (\(how)).",
                 output: files.errors.tail(),
@@ -79,10 +66,5 @@ struct ProgramRun {
         }
         let text = files.output.text()
         return text.hasSuffix("\n") ? String(text.dropLast()) : text
-    }
-
-    /// Set-up programs leave nothing behind that a second run could not deal with.
-    private static func end(_ process: Process) {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     }
 }

@@ -1,6 +1,6 @@
 import Foundation
 
-extension ServerProcess {
+extension ChildProcess {
     /// Ends the server by this mode, then by the harder ones, and waits until no process of it is left.
     func end(_ mode: EmbeddedPostgres.StopMode, in folder: StateFolder) async {
         // A task of its own: in a cancelled one every wait would be over at once, and kill -9 the first resort.
