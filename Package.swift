@@ -29,6 +29,8 @@ let package = Package(
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CSpawn"),
+        .target(name: "CDaemonProcess"),
+        .target(name: "CStart", dependencies: ["CDaemonProcess"]),
 
         // Floor 1.
         .target(name: "Engine", dependencies: [collections, logging], swiftSettings: strict),
@@ -48,7 +50,7 @@ let package = Package(
         .target(
             name: "PGMQWorker",
             dependencies: [
-                "CSpawn", "Engine", "Handlers", "PGMQ", "Postgres", "Systemd", logging,
+                "CDaemonProcess", "CSpawn", "Engine", "Handlers", "PGMQ", "Postgres", "Systemd", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ],
@@ -59,7 +61,7 @@ let package = Package(
         .executableTarget(
             name: "pgmqd",
             dependencies: [
-                "Engine", "PGMQ", "PGMQWorker", "Postgres", logging,
+                "CStart", "Engine", "PGMQ", "PGMQWorker", "Postgres", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict

@@ -19,6 +19,7 @@ struct ExampleDaemon {
             // A pipe or the journal would else see it only when the buffer is full.
             fflush(nil)
         }
+        // Nothing that takes time stands before this: until `run` is called, a signal kills the program.
         let path = CommandLine.arguments.dropFirst().first ?? DaemonProgram.defaultPath
         exit(await DaemonProgram.run(configuration: path, handlers: handlers))
     }

@@ -79,16 +79,14 @@ struct Bench: AsyncParsableCommand {
         let leftBehind = "the scratch queue may be left; this drops it: \(scratch.dropStatement)"
         let working = Task { try await work() }
         let queue = DispatchQueue(label: "interruption")
-        let watches = [SIGINT, SIGTERM].map { signal in
-            SignalWatch(signal, on: queue) {
-                if working.isCancelled {
-                    Output.complain(leftBehind)
-                    Foundation.exit(EXIT_FAILURE)
-                }
-                working.cancel()
+        let watch = SignalWatch([SIGINT, SIGTERM], on: queue) { _ in
+            if working.isCancelled {
+                Output.complain(leftBehind)
+                Foundation.exit(EXIT_FAILURE)
             }
+            working.cancel()
         }
-        defer { for watch in watches { watch.cancel() } }
+        defer { watch.cancel() }
         let result = await working.result
         do {
             try await scratch.drop()

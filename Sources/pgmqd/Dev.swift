@@ -81,12 +81,12 @@ struct Dev: AsyncParsableCommand {
 /// the server with it.)
 private final class Interruption: Sendable {
     private let stream: AsyncStream<Void>
-    private let watches: [SignalWatch]
+    private let watch: SignalWatch
 
     init() {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         self.stream = stream
-        watches = [SIGINT, SIGTERM].map { SignalWatch($0, on: .global()) { continuation.yield() } }
+        watch = SignalWatch([SIGINT, SIGTERM], on: .global()) { _ in continuation.yield() }
     }
 
     func wait(orExitOf server: EmbeddedPostgres) async {

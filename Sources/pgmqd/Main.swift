@@ -1,4 +1,5 @@
 import ArgumentParser
+import CStart
 import PGMQWorker
 
 @main
@@ -25,9 +26,8 @@ struct Pgmqd: AsyncParsableCommand {
     )
 
     static func main() async {
-        StandardStreams.secure()
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(arguments)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -39,5 +39,10 @@ struct Pgmqd: AsyncParsableCommand {
         } catch {
             exit(withError: error)
         }
+    }
+
+    /// Without the program's name. `CommandLine.arguments` would be empty where /proc is not mounted.
+    private static var arguments: [String] {
+        (0..<cstart_argument_count()).dropFirst().map { String(cString: cstart_argument($0)) }
     }
 }

@@ -1,18 +1,7 @@
 import Glibc
 
-/// The three streams that a program is started with, or without.
+/// The streams that a program writes to. `CStart` has secured them before `main`.
 enum StandardStreams {
-    /// Called before anything else is opened.
-    static func secure() {
-        // A reader that has gone is told of by write(2), like a disk that is full.
-        signal(SIGPIPE, SIG_IGN)
-        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
-            // The connection to the database would else get this number, and the output. It is the lowest free one; and
-            // open for the wrong direction, so that its use fails as that of a closed one does.
-            _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
-        }
-    }
-
     /// Writes all of the line, in one call where the system takes it so.
     ///
     /// - Returns: 0, or the `errno` of what failed.

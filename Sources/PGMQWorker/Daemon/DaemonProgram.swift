@@ -1,3 +1,4 @@
+import CDaemonProcess
 import Foundation
 import Logging
 import Systemd
@@ -9,11 +10,23 @@ public enum DaemonProgram {
     /// How long the end waits for whoever reads the log.
     private static let flushAllowance: Duration = .seconds(1)
 
+    /// Call this first in `main`, behind nothing but the registration of handlers. From this call on, a signal that
+    /// arrives before the daemon can act on it is kept until it can: SIGTERM ends the daemon with 0 as soon as it runs.
+    /// Before this call, signals act as in any other program: SIGTERM, SIGINT, SIGHUP and SIGUSR1 kill it. After its
+    /// return they do nothing, so exit with what it returns.
+    ///
     /// - Returns: 0 after a stop, 78 where the configuration is wrong, 1 for anything unforeseen.
     public static func run(configuration path: String, handlers: HandlerRegistry = HandlerRegistry()) async -> Int32 {
         // The process may end as soon as this returns.
         defer { LogSink.standardError.flush(within: flushAllowance) }
-        // Taken before anything else: no child may inherit them.
+        // Before anything is opened. `pgmqd` has done both in its first instructions.
+        daemonprocess_secure_streams()
+        let failure = daemonprocess_keep_signals()
+        guard failure == 0 else {
+            complain("signals cannot be handled: \(String(cString: strerror(failure)))")
+            return 1
+        }
+        // Taken before any child is started: none may inherit them.
         let manager = ServiceManager.fromEnvironment()
         let configuration: Configuration
         do throws(ConfigurationError) {

@@ -13,25 +13,26 @@ final class Signals: Sendable {
         case reload
     }
 
-    private let watches: [SignalWatch]
+    private let watch: SignalWatch
 
     /// - Parameter onEvent: called on a queue of its own.
     init(onEvent: @escaping @Sendable (Event) -> Void) {
-        let queue = DispatchQueue(label: "signals")
-        let stops = Stops()
         signal(SIGPIPE, SIG_IGN)
-        watches = [
-            SignalWatch(SIGTERM, on: queue) { onEvent(.stop(isFirst: stops.isFirst())) },
-            SignalWatch(SIGINT, on: queue) { onEvent(.stop(isFirst: stops.isFirst())) },
-            SignalWatch(SIGTSTP, on: queue) { onEvent(.quiet) },
-            SignalWatch(SIGCONT, on: queue) { onEvent(.resume) },
-            SignalWatch(SIGUSR1, on: queue) { onEvent(.dump) },
-            SignalWatch(SIGHUP, on: queue) { onEvent(.reload) },
-        ]
+        let stops = Stops()
+        let signals = [SIGTERM, SIGINT, SIGTSTP, SIGCONT, SIGUSR1, SIGHUP]
+        watch = SignalWatch(signals, on: DispatchQueue(label: "signals")) { signal in
+            switch signal {
+            case SIGTSTP: onEvent(.quiet)
+            case SIGCONT: onEvent(.resume)
+            case SIGUSR1: onEvent(.dump)
+            case SIGHUP: onEvent(.reload)
+            default: onEvent(.stop(isFirst: stops.isFirst()))
+            }
+        }
     }
 
     func cancel() {
-        for watch in watches { watch.cancel() }
+        watch.cancel()
     }
 
     private final class Stops: Sendable {
