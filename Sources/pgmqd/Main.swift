@@ -16,7 +16,8 @@ struct Pgmqd: AsyncParsableCommand {
 
             In production: pgmqd migrate once, pgmqd check after every change, pgmqd run as a systemd service.
 
-            Exit codes: 0 done, 1 failed, 64 usage, 69 database unreachable, 77 not permitted, 78 configuration.
+            Exit codes: 0 done, 1 failed, 64 usage, 69 database unreachable, 71 /proc is not mounted, \
+            77 not permitted, 78 configuration.
             """,
         version: Daemon.version,
         subcommands: [
@@ -29,6 +30,8 @@ struct Pgmqd: AsyncParsableCommand {
         do {
             var command = try parseAsRoot(arguments)
             if var asynchronous = command as? any AsyncParsableCommand {
+                // Before the first thread of libdispatch runs, which would end the process at any moment.
+                if !ProcessFolder.isMounted { throw ProcessFolder.failure(of: command) }
                 try await asynchronous.run()
             } else {
                 try command.run()

@@ -110,6 +110,25 @@ import Testing
         #expect(run.errors.contains("/nonexistent"))
     }
 
+    /// As process 1, and as any other.
+    @Test(.enabled(if: geteuid() == 0, "needs root"), arguments: [["-m"], ["-m", "-p", "-f"]])
+    func `without /proc it has its arguments, and says what is missing`(namespaces: [String]) async throws {
+        let folder = try TestFolder()
+        func run(_ file: String) async throws -> ProgramRun {
+            let script = #"mount -t tmpfs none /proc && exec "$0" run -c "$1""#
+            return try await ProgramRun(
+                namespaces + ["/bin/sh", "-c", script, DaemonProcess.programs + "/pgmqd", file],
+                program: "/usr/bin/unshare"
+            )
+        }
+        let wrong = try await run("/nonexistent")
+        #expect(wrong.code == 78)
+        #expect(wrong.text.isEmpty)
+        let right = try await run(try folder.write("pgmqd.toml", Self.nowhere))
+        #expect(right.code == 71)
+        #expect(right.errors.hasPrefix("/proc is not mounted"))
+    }
+
     @Test func `a command's process blocks and ignores no signal`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")

@@ -23,7 +23,7 @@ public enum DaemonProgram {
         daemonprocess_secure_streams()
         let failure = daemonprocess_keep_signals()
         guard failure == 0 else {
-            complain("signals cannot be handled: \(String(cString: strerror(failure)))")
+            LogSink.standardError.write("signals cannot be handled: \(String(cString: strerror(failure)))")
             return 1
         }
         // Taken before any child is started: none may inherit them.
