@@ -48,9 +48,12 @@ import Testing
     }
 
     @Test func `SIGTERM in its first instructions ends it with 0, however early it comes`() async throws {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let settings = Settings.patient(database, queue: "work", handler: "{ discard = true }").text
         // Ten at once, each a little later than the one before: from the kernel's exec to a running daemon.
         for round in 0..<10 {
-            let daemons = try (0..<10).map { _ in try DaemonProcess(Self.nowhere) }
+            let daemons = try (0..<10).map { _ in try DaemonProcess(settings) }
             for (step, daemon) in daemons.enumerated() {
                 try startCatching(daemon)
                 // No wait for anything: another moment of the start in every round.
