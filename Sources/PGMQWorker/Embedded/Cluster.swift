@@ -7,12 +7,14 @@ struct Cluster {
 
     /// Runs initdb at the first time.
     ///
+    /// - Parameter named: the folder of the programs, where the caller has chosen one.
     /// - Returns: the programs of the version that the data belongs to.
-    func prepare() async throws -> PostgresPrograms {
+    func prepare(programs named: String?) async throws -> PostgresPrograms {
         try folder.makeSocketFolder(for: account)
         let version = try? String(contentsOfFile: "\(folder.data)/PG_VERSION", encoding: .utf8)
         let programs = try await PostgresPrograms.find(
-            version: version.map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
+            version: version.map { $0.trimmingCharacters(in: .whitespacesAndNewlines) },
+            in: named
         )
         guard version == nil else {
             try checkOwner()

@@ -30,6 +30,7 @@ public final class EmbeddedPostgres: Sendable {
     public let database: String
     let port: Int
     let listensOnTCP: Bool
+    private let programsFolder: String?
     let folder: StateFolder
     private let settings: [String: String]
     private let environment: [String: String]
@@ -41,12 +42,14 @@ public final class EmbeddedPostgres: Sendable {
     ///   - settings: parameters of postgresql.conf. They go on the command line: ALTER SYSTEM cannot override them.
     ///   - environment: for the server, over the little that it gets of this process's.
     ///   - port: listen on 127.0.0.1 as well, with a password, as any user of the machine can come there.
+    ///   - programs: the folder with PostgreSQL's programs, where not the machine's usual ones are meant.
     public init(
         directory: String,
         database: String = "pgmqd",
         settings: [String: String] = [:],
         environment: [String: String] = [:],
-        port: Int? = nil
+        port: Int? = nil,
+        programs: String? = nil
     ) throws {
         guard !directory.isEmpty, !directory.contains(where: \.isNewline) else {
             throw EmbeddedPostgresError("The state folder's name is empty or has a line break.", advice: "Name one.")
@@ -56,6 +59,7 @@ public final class EmbeddedPostgres: Sendable {
         self.environment = environment
         self.port = port ?? 5432
         self.listensOnTCP = port != nil
+        self.programsFolder = programs
         self.folder = StateFolder(directory: directory, port: self.port)
     }
 
@@ -87,7 +91,7 @@ public final class EmbeddedPostgres: Sendable {
             if case .running(_, let held, _) = before { lock = held } else { lock = try folder.claim(for: account) }
             let cluster = Cluster(folder: folder, account: account)
             try await DataFolderUsers(folder: folder).clear(lock: lock)
-            let programs = try await cluster.prepare()
+            let programs = try await cluster.prepare(programs: programsFolder)
             let log = try ServerLog(folder: folder)
             let command = try account.command(surroundings + [programs.postgres] + arguments(), followsParent: true)
             let started = try await ChildProcess.start(command, output: log.handle, errors: log.handle)

@@ -8,11 +8,12 @@ struct PostgresPrograms: Sendable {
     var initdb: String { "\(folder)/initdb" }
     var psql: String { "\(folder)/psql" }
 
-    /// `PGMQD_PG_BIN` decides; else the first folder of PATH, and the newest of Debian's, that has all of them.
+    /// The caller's folder decides, then `PGMQD_PG_BIN`; else the first folder of PATH, and the newest of Debian's, that
+    /// has all of them.
     ///
     /// - Parameter version: the major version that made the data, which no other can read.
-    static func find(version: String?) async throws -> PostgresPrograms {
-        let named = ProcessInfo.processInfo.environment["PGMQD_PG_BIN"]
+    static func find(version: String?, in folder: String?) async throws -> PostgresPrograms {
+        let named = folder ?? ProcessInfo.processInfo.environment["PGMQD_PG_BIN"]
         let folders = named.map { [$0] } ?? (ProgramRun.searchPath + debianFolders())
         let complete = folders.map(PostgresPrograms.init(folder:)).filter { programs in
             [programs.postgres, programs.initdb, programs.psql].allSatisfy(FileManager.default.isExecutableFile)
