@@ -6,7 +6,8 @@ import Testing
 /// `pgmqd dev`, and the note by which the other commands find it.
 @Suite(.serialized) struct DevTests {
     private func dev(_ folder: TestFolder, state: String, runtime: String) throws -> DaemonProcess {
-        var environment = ["XDG_RUNTIME_DIR": runtime]
+        var environment = TestPostgres.environment
+        environment["XDG_RUNTIME_DIR"] = runtime
         // Where PGMQ's script is kept.
         for name in ["HOME", "XDG_CACHE_HOME"] { environment[name] = ProcessInfo.processInfo.environment[name] }
         return try DaemonProcess(
@@ -69,7 +70,9 @@ import Testing
                 "",
                 program: program,
                 arguments: ["dev", "-c", config, "--state", folder.path + "/state"] + options,
-                environment: ["XDG_RUNTIME_DIR": folder.path, "HOME": isOther ? folder.path : NSHomeDirectory()],
+                environment: TestPostgres.environment.merging([
+                    "XDG_RUNTIME_DIR": folder.path, "HOME": isOther ? folder.path : NSHomeDirectory(),
+                ]) { $1 },
                 prefix: isOther
                     ? ["/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(account.pw_gid)", "--clear-groups"] : []
             )

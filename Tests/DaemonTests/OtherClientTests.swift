@@ -3,7 +3,10 @@ import Testing
 
 /// The daemon beside PGMQ's own Python client: on the same queues, at the same time.
 @Suite(.serialized) struct OtherClientTests {
-    @Test func `each message is handled by one side, and both sides have their share`() async throws {
+    private static let reason: Comment = "the Python client that is installed reads last_read_at"
+
+    @Test(.enabled(if: TestPGMQ.tested.hasLastReadAt, Self.reason))
+    func `each message is handled by one side, and both sides have their share`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let ledger = Ledger()
@@ -54,7 +57,8 @@ import Testing
         #expect(try await database.count("work_dlq") == 0)
     }
 
-    @Test func `what one side holds the other does not see`() async throws {
+    @Test(.enabled(if: TestPGMQ.tested.hasLastReadAt, Self.reason))
+    func `what one side holds the other does not see`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")
         let ledger = Ledger()

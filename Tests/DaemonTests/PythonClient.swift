@@ -1,17 +1,9 @@
-import Foundation
 import PGMQWorker
 import TestSupport
 
 /// PGMQ's own client for Python, from PyPI, on a test's database.
 struct PythonClient {
     let database: TestDatabase
-
-    private static var interpreter: String {
-        let user = ProcessInfo.processInfo.environment
-        let caches = ["/var/cache/pgmqd", (user["XDG_CACHE_HOME"] ?? (user["HOME"] ?? "") + "/.cache") + "/pgmqd"]
-        let candidates = caches.map { $0 + "/python/bin/python3" }
-        return candidates.first { FileManager.default.isExecutableFile(atPath: $0) } ?? candidates[0]
-    }
 
     /// Runs a script that finds the client as `queues`. Its standard output comes back; failing is an error.
     func run(_ script: String, _ arguments: [String] = []) async throws -> [String] {
@@ -24,7 +16,10 @@ struct PythonClient {
                 init_extension=False)
 
             """
-        let run = try await ProgramRun(["-c", prelude + script] + arguments, program: Self.interpreter)
+        guard let interpreter = CacheFolder.path(of: "python/bin/python3") else {
+            throw NeverHappened(description: "deploy/setup --test installs PGMQ's Python client")
+        }
+        let run = try await ProgramRun(["-c", prelude + script] + arguments, program: interpreter)
         guard run.code == 0 else { throw NeverHappened(description: "Python: \(run.errors.suffix(2000))") }
         return run.lines
     }

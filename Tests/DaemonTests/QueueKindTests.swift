@@ -44,7 +44,10 @@ import Testing
     }
 
     /// Partitioned by number PGMQ gives it an index on `msg_id`, by time none of use.
-    @Test(arguments: [("'10', '100'", 1), ("'1 day', '7 days'", 2)])
+    @Test(
+        .enabled(if: TestPostgres.hasPartman, "pg_partman comes with the system's PostgreSQL only"),
+        arguments: [("'10', '100'", 1), ("'1 day', '7 days'", 2)]
+    )
     func `a partitioned queue is refused until it has its indexes, with what to do`(
         partitioning: String,
         missing: Int

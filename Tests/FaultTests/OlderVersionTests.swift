@@ -1,5 +1,4 @@
 import Engine
-import PGMQWorker
 import Postgres
 import Synchronization
 import TestSupport
@@ -13,9 +12,8 @@ import Testing
     }
 
     @Test func `a daemon works with a queue in the shape of PGMQ 1_5 to 1_9`() async throws {
-        let server = try await TestServer.common()
+        let server = try await TestServer.common(.v1_5)
         let database = try await server.database()
-        try await older(database)
         let claims = try await endToEnd(database, server)
         // Where the fence cannot tell a claim that a crash took back, the claim waits for the disk.
         #expect(!claims.isEmpty)
@@ -23,9 +21,8 @@ import Testing
     }
 
     @Test func `the fence of an older queue takes the time of sending`() async throws {
-        let server = try await TestServer.common()
-        let database = try await server.database()
-        try await older(database)
+        let database = try await TestServer.common(.v1_5).database()
+        try await database.createQueue("work")
         let ids = try await database.send("work", ["{}", "{}"])
         let stale = Port(database, queue: "work")
         let leases = try await stale.claim()
@@ -43,30 +40,10 @@ import Testing
         #expect(try await stale.settle(owned, .done) == Set(ids))
     }
 
-    /// Without `last_read_at` and the notify functions.
-    private func older(_ database: TestDatabase) async throws {
-        try await database.createQueue("work")
-        for table in ["q_work", "a_work", "q_work_dlq", "a_work_dlq"] {
-            try await database.sql("alter table pgmq.\(table) drop column last_read_at")
-        }
-        let functions = try await database.sql(
-            """
-            select oid::regprocedure::text from pg_proc
-            where pronamespace = 'pgmq'::regnamespace and proname ~ 'notify' order by proname
-            """
-        )
-        for row in 0..<functions.count {
-            try await database.sql("drop function \(functions.text(row, 0) ?? "") cascade")
-        }
-        try await database.sql("drop table pgmq.notify_insert_throttle")
-    }
-
     /// - Returns: the statements of all claims.
     @discardableResult
     private func endToEnd(_ database: TestDatabase, _ server: TestServer) async throws -> [String] {
-        if try await database.int("select count(*) from pgmq.meta where queue_name = 'work'") == 0 {
-            try await database.createQueue("work")
-        }
+        try await database.createQueue("work")
         let proxy = try PostgresProxy(to: server)
         defer { proxy.close() }
         let claims = Mutex<[String]>([])

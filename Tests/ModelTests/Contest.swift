@@ -1,5 +1,6 @@
 import Engine
 import QueueModel
+import TestSupport
 
 /// One step of a list, taken by the model and by the server.
 enum Step: Sendable {
@@ -50,7 +51,7 @@ struct Contest {
         let settings = QueueModel.Settings(
             visibilityTimeout: .seconds(600),
             maxMessageBytes: 64,
-            hasLastReadAt: dice.chance(75),
+            hasLastReadAt: dice.chance(75) && TestPGMQ.tested.hasLastReadAt,
             isUnlogged: dice.chance(25),
             suspectedAfter: [1, 2, 2, .max][dice.below(4)],
             faults: faults

@@ -24,7 +24,7 @@ final class Lane: Sendable {
         try await database.createQueue("modern", bell: false)
         try await database.createQueue("older", bell: false)
         for table in ["q_older", "a_older", "q_older_dlq", "a_older_dlq"] {
-            try await database.sql("alter table pgmq.\(table) drop column last_read_at")
+            try await database.sql("alter table pgmq.\(table) drop column if exists last_read_at")
         }
         client = try await Connection.open(url: database.url, application: "test", deadline: .seconds(60))
         dawdler = try await Connection.open(url: database.url, application: "test", deadline: .seconds(60))

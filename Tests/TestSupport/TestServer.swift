@@ -7,16 +7,15 @@ import Synchronization
 /// A real PostgreSQL with real PGMQ, in a temporary folder on a Unix socket of its own. It ends with this process.
 public final class TestServer: Sendable {
     public let postgres: EmbeddedPostgres
-    private let release: PGMQRelease
-    private static let shared = Mutex<[String: Task<TestServer, any Error>]>([:])
+    private static let shared = Mutex<[TestPGMQ: Task<TestServer, any Error>]>([:])
     private let lastMade: Mutex<Task<Void, any Error>?> = Mutex(nil)
 
     /// One for all tests of this process that do not harm it.
-    public static func common(_ release: PGMQRelease = .v1_13_0) async throws -> TestServer {
+    public static func common(_ pgmq: TestPGMQ = .tested) async throws -> TestServer {
         let task = shared.withLock { shared in
-            if let task = shared[release.version] { return task }
-            let task = Task { try await TestServer(release: release) }
-            shared[release.version] = task
+            if let task = shared[pgmq] { return task }
+            let task = Task { try await TestServer(pgmq: pgmq) }
+            shared[pgmq] = task
             return task
         }
         return try await task.value
@@ -24,12 +23,11 @@ public final class TestServer: Sendable {
 
     /// One of the caller's own, to be stopped, killed and restarted; the caller calls ``remove()``.
     public init(
-        release: PGMQRelease = .v1_13_0,
+        pgmq: TestPGMQ = .tested,
         settings: [String: String] = [:],
         environment: [String: String] = [:],
         port: Int? = nil
     ) async throws {
-        self.release = release
         let folder = FileManager.default.temporaryDirectory.path + "/pgmqd-test-\(UUID().uuidString.prefix(8))"
         postgres = try EmbeddedPostgres(
             directory: folder,
@@ -37,10 +35,11 @@ public final class TestServer: Sendable {
             // In the data folder: a service manager that ends a service of the same user clears /dev/shm of its files.
             settings: ["max_connections": "400", "dynamic_shared_memory_type": "mmap"].merging(settings) { $1 },
             environment: environment,
-            port: port
+            port: port,
+            programs: TestPostgres.programs
         )
         try await postgres.start()
-        try await postgres.installPGMQ(.release(release))
+        try await pgmq.install(on: postgres)
         let connection = try await Connection.open(url: postgres.url, deadline: .seconds(60))
         _ = try await Schema(connection).migrate()
         await connection.close()
