@@ -22,6 +22,9 @@ public enum TestPostgres {
     /// pg_partman, which makes partitioned queues, is there: it comes with Debian's PostgreSQL only.
     public static let hasPartman = programs.map { $0.hasPrefix(debian) } ?? true
 
+    /// Since 15 a crash of the server resets the sequence of an unlogged table; before, that sequence is logged.
+    public static let hasUnloggedSequences = version.flatMap { Int($0) }.map { $0 >= 15 } ?? true
+
     /// For a `pgmqd dev` that starts a server itself.
     public static let environment = programs.map { ["PGMQD_PG_BIN": $0] } ?? [:]
 }
