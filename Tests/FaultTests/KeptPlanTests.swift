@@ -32,9 +32,12 @@ import Testing
         try await database.sql(
             "insert into pgmq.q_work (vt, message) select now(), '{}' from generate_series(1, \(flood))"
         )
-        // Not by counting the messages: that reads the index, too.
-        try await eventually("all are settled") { try await database.int(deleted) >= before.deleted + flood }
+        // Through no index, because what is read there is counted.
+        let left = "select count(*) from pgmq.q_work where message is not null"
+        try await eventually("all are settled") { try await database.int(left) == 1 }
         #expect(try await daemon.stop() == 0)
+        // Before PostgreSQL 15 a session reports the last of its work when it ends.
+        try await eventually("the server has counted") { try await database.int(deleted) >= before.deleted + flood }
         let entries = try await database.int(read) - before.read
         #expect(entries / flood < 12, "entries of the primary key read for a message")
     }
