@@ -43,6 +43,10 @@ extension Flow {
             } else {
                 put(item, after: delay, now)
             }
+        case .refused where exchange.claim != nil, .rejected where exchange.claim != nil,
+            .conflict where exchange.claim != nil:
+            // The claim that rode along may be what was refused: apart from it they show whether they are.
+            put(item, after: .zero, now)
         case .refused, .rejected, .conflict:
             if item.exhaustedAt == landings, !item.isOwnFault, isCommonCause {
                 // Known to be everybody's, and nothing has passed since.

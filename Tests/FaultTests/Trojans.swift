@@ -14,12 +14,14 @@ struct Trojans {
         "pg_advisory_lock_shared", "pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_xact_lock",
         "pg_backend_pid", "pg_get_triggerdef", "pg_notify", "pg_try_advisory_lock", "quote_ident", "set_config",
         "statement_timestamp", "strpos", "timezone", "to_char", "to_regclass", "to_regproc", "jsonb_typeof",
+        "has_any_column_privilege", "pg_has_role", "row_security_active",
     ]
 
     /// These functions and aggregates get overloads that PostgreSQL does not have.
     static let others: Set<String> = [
         "array_agg", "array_to_string", "cardinality", "count", "format", "json_build_object", "jsonb_agg",
-        "jsonb_build_array", "jsonb_build_object", "max", "min", "string_agg", "unnest",
+        "jsonb_build_array", "jsonb_build_object", "jsonb_extract_path", "max", "min", "pg_column_size", "string_agg",
+        "unnest",
     ]
 
     /// - Parameter path: the search_path of all who connect from now on.
@@ -109,6 +111,8 @@ struct Trojans {
                 array['jsonb_build_array', 'jsonb', 'jsonb', '$1'],
                 array['json_build_object', 'text, int, text, bigint, text, text, text, text', 'json',
                     '$1, $2, $3, $4, $5, $6, $7, $8'],
+                array['jsonb_extract_path', 'jsonb, text[]', 'jsonb', '$1, variadic $2'],
+                array['pg_column_size', 'jsonb', 'int', '$1'],
                 array['format', 'text, text', 'text', '$1, $2'],
                 array['format', 'text, text, bigint, text', 'text', '$1, $2, $3, $4'],
                 array['generate_series', 'int, bigint', 'setof bigint', '$1::bigint, $2'],
@@ -208,7 +212,7 @@ struct Trojans {
             n text;
         begin
             foreach n in array array['pg_class', 'pg_namespace', 'pg_attribute', 'pg_index', 'pg_trigger', 'pg_proc',
-                'pg_locks', 'pg_database', 'pg_settings']
+                'pg_locks', 'pg_database', 'pg_settings', 'pg_policy']
             loop
                 execute format(
                     'create view public.%I as select %s from pg_catalog.%1$I where public.trojan_used(%3$L)', n,
