@@ -228,10 +228,10 @@ struct Attention: Sendable {
             }
         case .lastLook:
             busySince = nil
-            futileLooks = sawVisible ? futileLooks + 1 : 0
-            sawVisible = false
+            if sawVisible { futileLooks += 1 }
             // Rarely: a lock is what it is nearly always.
-            isFutile = futileLooks % 64 == 2
+            isFutile = sawVisible && futileLooks % 64 == 2
+            sawVisible = false
             state = .asleep(step: 0, next: now + Self.looks[0] * (1 << min(futileLooks, Self.mostFutileSteps)))
         case .registering, .asleep:
             break

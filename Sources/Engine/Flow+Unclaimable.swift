@@ -38,8 +38,8 @@ extension Flow {
     public mutating func listed(_ result: Result<[Candidate], QueueFailure>, now: Instant) {
         switch result {
         case .success(let candidates):
+            // Nothing to search: what a look sees is locked by another client, or gone.
             unclaimable.listed(candidates)
-            if !unclaimable.isSearching { attention.hint(now: now) }
         case .failure(let failure):
             unclaimable.failed()
             claimRefused(failure, now: now)

@@ -29,7 +29,8 @@ package struct BareLoop {
                 archives: false,
                 durable: true,
                 deadLetter: queue
-            )
+            ),
+            partitions: Partitions()
         )
     }
 

@@ -14,6 +14,9 @@ public final class PGMQQueue: Engine.Queue {
         var isProven = false
         /// It could not sleep, for nobody would wake it.
         var cannotBeRung = false
+        var partitions = Partitions()
+        /// The partition that the last full claim came from; 0: the next one looks through the parent.
+        var current: UInt16 = 0
     }
 
     let name: QueueName
@@ -47,7 +50,7 @@ public final class PGMQQueue: Engine.Queue {
     public func exchange(_ exchange: Exchange) async throws(QueueFailure) -> ExchangeResult {
         let reply = try await carry(exchange)
         var refused = reply.refused
-        if let suspect = exchange.begins, reply.begun?.count == 0 { refused.insert(suspect.fence) }
+        if let suspect = exchange.begins, !reply.hasBegun { refused.insert(suspect.fence) }
         return ExchangeResult(
             refused: refused,
             kept: reply.kept,
@@ -62,14 +65,44 @@ public final class PGMQQueue: Engine.Queue {
     /// The rows of a claim, and where their fences were read.
     private struct Claimed: Sendable {
         let rows: Rows
-        let source: FenceSource
+        let statements: QueueStatements
+        private let source: FenceSource
+        /// Claimed through the parent, each row tells its partition.
+        private let tellsPartitions: Bool
+
+        init(rows: Rows, source: FenceSource, _ statements: QueueStatements) {
+            self.rows = rows
+            self.source = source
+            self.statements = statements
+            tellsPartitions = statements.shape.isPartitioned && source.partition == 0
+        }
+
+        func source(_ row: Int) -> FenceSource {
+            guard tellsPartitions, !rows.isNull(row, 10) else { return source }
+            let number = statements.partitions.number(of: rows.int(row, 10))
+            return FenceSource(partition: number, outlivesDelay: source.outlivesDelay)
+        }
+
+        /// The place, where it names one row.
+        func place(_ row: Int) -> Place? {
+            if tellsPartitions, source(row).partition == 0 { return nil }
+            return rows.place(row, 9).map(Place.init)
+        }
+
+        /// The partition of the last row, which is where the next ones lie.
+        var commonPartition: UInt16 { rows.count == 0 ? 0 : source(rows.count - 1).partition }
+
+        var hasUnknownPartition: Bool {
+            tellsPartitions && statements.partitions.isComplete
+                && (0..<rows.count).contains { !rows.isNull($0, 10) && source($0).partition == 0 }
+        }
     }
 
     /// What came back. What was claimed is not read yet: the connection is free for others meanwhile.
     private struct Reply: Sendable {
         var refused: Set<Fence> = []
         var kept: Set<Fence> = []
-        var begun: Rows?
+        var hasBegun = false
         var moved: Rows?
         var claimed: Claimed?
         let clock: Int64
@@ -78,51 +111,101 @@ public final class PGMQQueue: Engine.Queue {
 
     private func carry(_ exchange: Exchange) async throws(QueueFailure) -> Reply {
         try await onWork { connection, statements async throws(QueueFailure) in
-            if exchange.claim != nil {
-                try self.prove(statements)
-                try await self.journalCrashes(statements, on: connection)
-            }
-            var settling: [SettlingStatement] = []
-            var unclaimable: Statement?
-            do throws(MissingDeadLetterQueue) {
-                settling = try statements.settle(exchange.settlements)
-                unclaimable = try exchange.unclaimable.map { order throws(MissingDeadLetterQueue) in
-                    try statements.statement(order)
-                }
+            do throws(QueueFailure) {
+                return try await self.send(exchange, connection, statements)
             } catch {
-                throw .refused(Problem.missing(deadLetter: error.name))
+                guard case .refused = error, statements.shape.isPartitioned else { throw error }
+                // A partition may be gone, which ends the leases in it, and nothing else.
+                self.state.withLock { $0.epoch = -1 }
+                return try await self.send(exchange, connection, try await self.statements(on: connection))
             }
-            var pipeline = settling.map(\.statement)
-            func add(_ statement: Statement?) -> Int? {
-                guard let statement else { return nil }
-                pipeline.append(statement)
-                return pipeline.count - 1
+        }
+    }
+
+    private func send(
+        _ exchange: Exchange,
+        _ connection: Connection,
+        _ statements: QueueStatements
+    ) async throws(QueueFailure) -> Reply {
+        if exchange.claim != nil {
+            try prove(statements)
+            try await journalCrashes(statements, on: connection)
+        }
+        let gone = exchange.settlements.contains { statements.isGone($0.fence.source) }
+        let settlements =
+            gone ? exchange.settlements.filter { !statements.isGone($0.fence.source) } : exchange.settlements
+        var settling: [SettlingStatement] = []
+        var unclaimable: Statement?
+        do throws(MissingDeadLetterQueue) {
+            settling = try statements.settle(settlements)
+            unclaimable = try exchange.unclaimable.map { order throws(MissingDeadLetterQueue) in
+                try statements.statement(order)
             }
-            let begins = add(exchange.begins.map(statements.begin))
-            _ = add(exchange.lost.isEmpty ? nil : statements.closeLost(exchange.lost))
-            let moves = add(unclaimable)
-            if exchange.settlements.contains(where: \.outcome.rings) {
-                pipeline.append(Statement("select pgmqd.ring($1)", [.text(self.name.folded)]))
+        } catch {
+            throw .refused(Problem.missing(deadLetter: error.name))
+        }
+        var pipeline = settling.map(\.statement)
+        func add(_ statement: Statement?) -> Int? {
+            guard let statement else { return nil }
+            pipeline.append(statement)
+            return pipeline.count - 1
+        }
+        let suspect = exchange.begins.flatMap { statements.isGone($0.fence.source) ? nil : $0 }
+        let begins = add(suspect.map(statements.begin))
+        _ = add(exchange.lost.isEmpty ? nil : statements.closeLost(exchange.lost))
+        let moves = add(unclaimable)
+        if settlements.contains(where: \.outcome.rings) {
+            pipeline.append(Statement("select pgmqd.ring($1)", [.text(name.folded)]))
+        }
+        let partition = exchange.claim.map { self.partition(for: $0) } ?? 0
+        let claims = add(exchange.claim.map { statements.claim($0, from: partition) })
+        let isClaimAlone = claims == 0
+        // A claim may be lost by a crash where the fence notices; what it rides with may not, unless the queue says so.
+        let mustKeepClaim = exchange.claim != nil && !statements.shape.hasLastReadAt
+        let durable = mustKeepClaim || !isClaimAlone && options.durable
+        let sent = Instant.now
+        let (pipelined, limits) = (pipeline, database.limits(synchronousCommit: durable))
+        let (rows, clock) = try await Self.call { () async throws(PostgresError) in
+            try await connection.transaction(pipelined, limits: limits)
+        }
+        var reply = Reply(clock: clock, sent: sent)
+        reply.refused = Set(zip(settling, rows).flatMap { $0.refused($1) })
+        if !reply.refused.isEmpty {
+            let doubted = settlements.filter { $0.place == nil && reply.refused.contains($0.fence) }
+            reply.kept = try await kept(doubted.map(\.fence), connection, statements)
+        }
+        if gone {
+            for settlement in exchange.settlements where statements.isGone(settlement.fence.source) {
+                reply.refused.insert(settlement.fence)
             }
-            let claims = add(exchange.claim.map(statements.claim))
-            let isClaimAlone = claims == 0
-            // A claim may be lost by a crash where the fence notices; what it rides with may not, unless the queue says so.
-            let mustKeepClaim = exchange.claim != nil && !statements.shape.hasLastReadAt
-            let durable = mustKeepClaim || !isClaimAlone && self.options.durable
-            let sent = Instant.now
-            let (rows, clock) = try await Self.call { () async throws(PostgresError) in
-                try await connection.transaction(pipeline, limits: self.database.limits(synchronousCommit: durable))
-            }
-            var reply = Reply(clock: clock, sent: sent)
-            reply.refused = Set(zip(settling, rows).flatMap { $0.refused($1) })
-            if !reply.refused.isEmpty {
-                let doubted = exchange.settlements.filter { $0.place == nil && reply.refused.contains($0.fence) }
-                reply.kept = try await self.kept(doubted.map(\.fence), connection, statements)
-            }
-            reply.begun = begins.map { rows[$0] }
-            if case .deadLetter = exchange.unclaimable { reply.moved = moves.map { rows[$0] } }
-            reply.claimed = claims.map { Claimed(rows: rows[$0], source: statements.source()) }
-            return reply
+        }
+        reply.hasBegun = begins.map { rows[$0].count > 0 } ?? false
+        if case .deadLetter = exchange.unclaimable { reply.moved = moves.map { rows[$0] } }
+        if let claims, let claim = exchange.claim {
+            let claimed = Claimed(rows: rows[claims], source: statements.source(partition: partition), statements)
+            reply.claimed = claimed
+            learn(from: claimed, claim)
+        }
+        return reply
+    }
+
+    // MARK: - Partitions
+
+    /// A claim in order goes on where the last one came from, as long as that is full. All others look through the
+    /// parent, and find what is due in older partitions.
+    private func partition(for claim: Claim) -> UInt16 {
+        claim.reach == .floor ? state.withLock { $0.current } : 0
+    }
+
+    private func learn(from claimed: Claimed, _ claim: Claim) {
+        guard claimed.statements.shape.isPartitioned else { return }
+        let isFull = claimed.rows.count >= claim.limit
+        let next = isFull ? claimed.commonPartition : 0
+        state.withLock { state in
+            if case .only = claim.reach { return }
+            state.current = next
+            // One that was made since the catalog was read.
+            if claimed.hasUnknownPartition { state.epoch = -1 }
         }
     }
 
@@ -165,12 +248,14 @@ public final class PGMQQueue: Engine.Queue {
     }
 
     public func read(_ fence: Fence) async throws(QueueFailure) -> Content? {
-        let rows = try await onWork { connection, statements async throws(QueueFailure) in
-            try await Self.call { () async throws(PostgresError) in
+        let rows = try await onWork { connection, statements async throws(QueueFailure) -> Rows? in
+            if statements.isGone(fence.source) { return nil }
+            return try await Self.call { () async throws(PostgresError) in
                 try await connection.transaction([statements.read(fence)], limits: self.database.limits()).rows[0]
             }
         }
-        return rows.count == 0 ? nil : Content(body: rows.bytes(0, 0), headers: rows.bytes(0, 1))
+        guard let rows, rows.count > 0 else { return nil }
+        return Content(body: rows.bytes(0, 0), headers: rows.bytes(0, 1))
     }
 
     /// On its own connection; on one of those for work where that cannot be had, because of a limit of the role or of the
@@ -180,6 +265,9 @@ public final class PGMQQueue: Engine.Queue {
         let pool = database.renewing.isOpen || !database.work.isOpen ? database.renewing : database.work
         return try await on(pool) { connection, statements async throws(QueueFailure) in
             let sent = Instant.now
+            // Leases in a partition that is gone are in neither answer: they are lost.
+            let groups = groups.filter { !statements.isGone($0.key) }
+            guard !groups.isEmpty else { return Renewals(results: renewal.fences.map { _ in .lost }, sent: sent) }
             let pipeline = groups.flatMap {
                 statements.renew($0.value, of: $0.key, notAfter: renewal.notAfter)
             }
@@ -307,7 +395,24 @@ public final class PGMQQueue: Engine.Queue {
         guard let shape else {
             throw .refused(Problem.missing(queue: name))
         }
-        let statements = QueueStatements(queue: name, shape: shape, identity: database.identity, options: options)
+        let (partitions, gone) = state.withLock { state in
+            let gone = state.partitions.update(shape.partitions, of: shape.table)
+            if gone > 0 { state.current = 0 }
+            return (state.partitions, gone)
+        }
+        if gone > 0 {
+            database.logger.warning(
+                "partitions gone; leases of messages in them have ended",
+                metadata: ["queue": "\(name)", "partitions": "\(gone)"]
+            )
+        }
+        let statements = QueueStatements(
+            queue: name,
+            shape: shape,
+            identity: database.identity,
+            options: options,
+            partitions: partitions
+        )
         let gainsBell = state.withLock { state in
             state.statements = statements
             guard state.cannotBeRung, shape.canRing, database.listener.isHeard else { return false }
@@ -365,7 +470,7 @@ public final class PGMQQueue: Engine.Queue {
     }
 
     private func leases(_ claimed: Claimed) -> [Lease] {
-        let (rows, source) = (claimed.rows, claimed.source)
+        let rows = claimed.rows
         return (0..<rows.count).compactMap { row in
             if rows.isNull(row, 1) { return nil }
             let (body, headers) = (rows.bytes(row, 6), rows.bytes(row, 7))
@@ -373,7 +478,7 @@ public final class PGMQQueue: Engine.Queue {
             let isOversized = unsent.map { $0 > options.maxMessageBytes } ?? false
             return Lease(
                 delivery: Delivery(
-                    fence: Self.fence(rows, row, readAt: 3, of: source),
+                    fence: Self.fence(rows, row, readAt: 3, of: claimed.source(row)),
                     enqueuedAt: ServerTime.timestamp(rows.timestamp(row, 2))
                 ),
                 body: body,
@@ -383,7 +488,7 @@ public final class PGMQQueue: Engine.Queue {
                 isUnread: unsent != nil && !isOversized,
                 history: rows.bytes(row, 8).map(Self.history) ?? .none,
                 formerVT: ServerTime.timestamp(rows.timestamp(row, 4)),
-                place: rows.place(row, 9).map(Place.init)
+                place: claimed.place(row)
             )
         }
     }

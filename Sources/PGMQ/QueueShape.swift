@@ -10,6 +10,8 @@ struct QueueShape: Sendable {
     /// PGMQ 1.10 and later. Without it the fence takes `enqueued_at`.
     let hasLastReadAt: Bool
     let isPartitioned: Bool
+    /// The tables that hold the rows of a partitioned queue.
+    let partitions: [Partition]
     let isUnlogged: Bool
     let hasPrimaryKey: Bool
     let hasTimeIndex: Bool
@@ -80,6 +82,8 @@ struct QueueShape: Sendable {
             deadLetterTable: deadLetterTable,
             hasLastReadAt: rows.bool(0, 0),
             isPartitioned: rows.bool(0, 1),
+            partitions: rows.bool(0, 1)
+                ? try await Partition.load(queue, on: connection, limits: limits) : [],
             isUnlogged: rows.bool(0, 2),
             hasPrimaryKey: rows.bool(0, 3),
             hasTimeIndex: rows.bool(0, 4),

@@ -20,11 +20,12 @@ extension QueueStatements {
         _ settlements: [Settlement],
         of source: FenceSource
     ) throws(MissingDeadLetterQueue) -> [SettlingStatement] {
+        let hasPlaces = table(source).hasPlaces
         var (placed, done, dead, delayed): ([Settlement], [Settlement], [Settlement], [Settlement]) = ([], [], [], [])
         placed.reserveCapacity(settlements.count)
         for settlement in settlements {
             switch settlement.outcome {
-            case .done where isPlaced(settlement): placed.append(settlement)
+            case .done where hasPlaces && isPlaced(settlement): placed.append(settlement)
             case .done: done.append(settlement)
             case .deadLetter: dead.append(settlement)
             case .retry, .snooze, .released, .condemned: delayed.append(settlement)
@@ -53,7 +54,7 @@ extension QueueStatements {
 
     /// Rows that lie where they were put are read in one scan, where a search by id is one for each.
     private func isPlaced(_ settlement: Settlement) -> Bool {
-        settlement.place != nil && !settlement.delivery.isJournaled && !shape.isPartitioned
+        settlement.place != nil && !settlement.delivery.isJournaled
     }
 
     private func settleDone(_ settlements: [Settlement], of leased: FenceSource, byPlace: Bool = false) -> Statement {
@@ -64,13 +65,14 @@ extension QueueStatements {
             fence =
                 """
                 q.ctid operator(pg_catalog.=) any($4) and q.msg_id operator(pg_catalog.=) l.msg_id \
-                and q.read_ct operator(pg_catalog.=) l.read_ct and q.\(readAt(leased)) operator(pg_catalog.=) l.read_at
+                and q.read_ct operator(pg_catalog.=) l.read_ct and q.\(readAt(leased)) operator(pg_catalog.=) l.read_at\
+                \(table(leased).andCondition)
                 """
             leases.append(.places(settlements.compactMap { $0.place?.raw }))
         }
         let journaled = settlements.contains { $0.delivery.isJournaled }
         let needed = options.archives ? "q.*, l.n" : journaled ? "q.msg_id, q.enqueued_at, l.n" : "l.n"
-        var ctes = ["gone as (delete from \(shape.table) q using \(source) where \(fence) returning \(needed))"]
+        var ctes = ["gone as (delete from \(table(leased).name) q using \(source) where \(fence) returning \(needed))"]
         if options.archives {
             let lastRead = shape.hasLastReadAt && shape.archiveHasLastReadAt ? ", last_read_at" : ""
             ctes.append(
@@ -125,7 +127,7 @@ extension QueueStatements {
         return Statement(
             """
             with moved as (
-                update \(shape.table) q
+                update \(table(source).name) q
                 set vt = pg_catalog.clock_timestamp() operator(pg_catalog.+)
                     (l.delay::double precision operator(pg_catalog.*) interval '1 microsecond')\(endOfFence)
                 from unnest($1::bigint[], $2::int[], $3::pg_catalog.timestamptz[], $4::bigint[], $5::pg_catalog.text[], \
@@ -233,7 +235,7 @@ extension QueueStatements {
         return Statement(
             """
             with gone as (
-                delete from \(shape.table) q
+                delete from \(table(source).name) q
                 using unnest($1::bigint[], $2::int[], $3::pg_catalog.timestamptz[], $4::pg_catalog.text[], $5::int[], \
             $6::pg_catalog.text[], $7::bigint[]) with ordinality \
             as l(msg_id, read_ct, read_at, reason, attempt, kind, duration_ms, n)

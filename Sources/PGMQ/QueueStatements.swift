@@ -7,6 +7,22 @@ struct QueueStatements: Sendable {
     let shape: QueueShape
     let identity: DaemonIdentity
     let options: QueueOptions
+    let partitions: Partitions
+
+    // MARK: - Tables
+
+    /// The queue's own table. Of a partitioned queue it is the parent, whose partitions have the same places.
+    var whole: QueueTable { QueueTable(name: shape.table, condition: "", hasPlaces: !shape.isPartitioned) }
+
+    /// Where the row of a lease lies. What is gone has been sorted out before: see ``isGone(_:)``.
+    func table(_ source: FenceSource) -> QueueTable { table(source.partition) }
+
+    func table(_ partition: UInt16) -> QueueTable { partition == 0 ? whole : partitions[partition] ?? whole }
+
+    /// The partition was dropped or detached, or the column is there no more: the lease has ended with it.
+    func isGone(_ source: FenceSource) -> Bool {
+        source.partition != 0 && partitions[source.partition] == nil || !source.outlivesDelay && !shape.hasLastReadAt
+    }
 
     // MARK: - Fences
 
@@ -26,7 +42,8 @@ struct QueueStatements: Sendable {
     func fence(_ source: FenceSource) -> String {
         """
         q.msg_id operator(pg_catalog.>=) l.msg_id and q.msg_id operator(pg_catalog.<=) l.msg_id \
-        and q.read_ct operator(pg_catalog.=) l.read_ct and q.\(readAt(source)) operator(pg_catalog.=) l.read_at
+        and q.read_ct operator(pg_catalog.=) l.read_ct and q.\(readAt(source)) operator(pg_catalog.=) l.read_at\
+        \(table(source).andCondition)
         """
     }
 
@@ -40,16 +57,20 @@ struct QueueStatements: Sendable {
     ///
     /// Texts are made once, of what was taken, and only of what is not far too large: a body of control characters is six
     /// times as long as it is stored, and a compressed one hundreds of times. Of what is too large only the size is sent.
-    func claim(_ claim: Claim) -> Statement {
+    ///
+    /// - Parameter partition: the number of the partition that is claimed from; 0: the whole queue. Claimed from the
+    ///   whole of a partitioned queue, each row tells its partition.
+    func claim(_ claim: Claim, from partition: UInt16 = 0) -> Statement {
         var parameters = Parameters()
-        let (place, taken, left) =
-            shape.isPartitioned
-            ? ("msg_id", "q.msg_id operator(pg_catalog.=) any(array(select msg_id from p))", "null::pg_catalog.tid")
-            : (
-                claim.isOfNamedRows ? "ctid as place, msg_id" : "ctid as place",
-                "q.ctid operator(pg_catalog.=) any(array(select place from p))", "q.ctid"
+        let table = table(partition)
+        let (place, taken) =
+            table.hasPlaces
+            ? (
+                claim.isOfNamedRows ? "q.ctid as place, q.msg_id" : "q.ctid as place",
+                "q.ctid operator(pg_catalog.=) any(array(select place from p))"
             )
-        let selected = selection(of: claim, place + ", vt as former_vt", &parameters)
+            : ("q.msg_id", "q.msg_id operator(pg_catalog.=) any(array(select msg_id from p))")
+        let selected = selection(of: claim, from: table, place + ", q.vt as former_vt", &parameters)
         let timeout = parameters.add(.double(options.visibilityTimeout.inSeconds))
         let limit = parameters.add(.int(Int64(min(claim.bytesEach, options.maxMessageBytes))))
         // Small numbers and empty strings take four times as much as their text.
@@ -72,12 +93,12 @@ struct QueueStatements: Sendable {
             with p as materialized (
                 \(selected)
             ), taken as (
-                update \(shape.table) q
+                update \(table.name) q
                 set vt = pg_catalog.clock_timestamp() operator(pg_catalog.+) pg_catalog.make_interval(secs => \(timeout)),
                     read_ct = q.read_ct operator(pg_catalog.+) 1\
             \(shape.hasLastReadAt ? ", last_read_at = pg_catalog.clock_timestamp()" : "")
-                where \(taken)
-                returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt(source())) as read_at, \(left) as place,
+                where \(taken)\(table.andCondition)
+                returning q.msg_id, q.read_ct, q.enqueued_at, q.\(readAt(source())) as read_at, q.ctid as place,\(table.hasPlaces ? "" : " q.tableoid,")
                     \(Self.text(of: "q.message", below: most)) as body,
                     \(Self.text(of: "q.headers", below: most)) as headers,
                     case when \(Self.isSmall("q.message")) and \(Self.isSmall("q.headers")) then null
@@ -91,13 +112,13 @@ struct QueueStatements: Sendable {
                 case when t.read_ct operator(pg_catalog.>) 1 then
                     pgmqd.deliver(\(journal[0]), t.msg_id, t.enqueued_at, t.read_ct, \(journal[1]), \(journal[2]), \
             \(journal[3]), \(suspected)::bigint::int) end,
-                t.place
+                t.place\(table.hasPlaces ? "" : ", t.tableoid::bigint")
             \(rows)
             """,
             parameters.values,
             // Of partitions, and of rows that are named, the rows are found again by their ids, whose best plan hangs on
             // their size.
-            keepsPlan: !shape.isPartitioned && !claim.isOfNamedRows
+            keepsPlan: table.hasPlaces && table.condition.isEmpty && !claim.isOfNamedRows
         )
     }
 
@@ -117,28 +138,34 @@ struct QueueStatements: Sendable {
     }
 
     /// The rows that a claim takes, locked.
-    private func selection(of claim: Claim, _ columns: String, _ parameters: inout Parameters) -> String {
+    private func selection(
+        of claim: Claim,
+        from table: QueueTable,
+        _ columns: String,
+        _ parameters: inout Parameters
+    ) -> String {
         var conditions: [String] = []
         switch claim.reach {
         case .only(let ids):
-            conditions.append("msg_id operator(pg_catalog.=) any(\(parameters.add(.ints(ids))))")
+            conditions.append("q.msg_id operator(pg_catalog.=) any(\(parameters.add(.ints(ids))))")
         case .recent:
             let second = "pg_catalog.make_interval(secs => 1)"
             conditions.append(
-                "vt operator(pg_catalog.>=) (pg_catalog.statement_timestamp() operator(pg_catalog.-) \(second))"
+                "q.vt operator(pg_catalog.>=) (pg_catalog.statement_timestamp() operator(pg_catalog.-) \(second))"
             )
         case .floor, .below, .all:
             let floor = parameters.add(.timestamp(ServerTime.microseconds(claim.floor ?? .distantPast)))
-            conditions.append("vt operator(pg_catalog.>=) \(floor)")
+            conditions.append("q.vt operator(pg_catalog.>=) \(floor)")
         }
-        conditions.append("vt operator(pg_catalog.<=) pg_catalog.statement_timestamp()")
+        conditions.append("q.vt operator(pg_catalog.<=) pg_catalog.statement_timestamp()")
         if !claim.passingOver.isEmpty {
-            conditions.append("msg_id operator(pg_catalog.<>) all(\(parameters.add(.ints(claim.passingOver))))")
+            conditions.append("q.msg_id operator(pg_catalog.<>) all(\(parameters.add(.ints(claim.passingOver))))")
         }
         let limit = parameters.add(.int(Int64(claim.limit)))
         return """
-            select \(columns) from \(shape.table) where \(conditions.joined(separator: " and ")) \
-            order by vt limit \(limit) for update skip locked
+            select \(columns) from \(table.name) q \
+            where \(conditions.joined(separator: " and "))\(table.andCondition) \
+            order by q.vt limit \(limit) for update skip locked
             """
     }
 
@@ -146,7 +173,7 @@ struct QueueStatements: Sendable {
     func read(_ fence: Fence) -> Statement {
         Statement(
             """
-            select q.message::pg_catalog.text, q.headers::pg_catalog.text from \(shape.table) q
+            select q.message::pg_catalog.text, q.headers::pg_catalog.text from \(table(fence.source).name) q
             join \(Self.leases) as l(msg_id, read_ct, read_at) on \(self.fence(fence.source))
             """,
             leaseArrays([fence])
@@ -158,8 +185,8 @@ struct QueueStatements: Sendable {
     /// What a claim would take, without the bodies, which may be what nobody can read.
     func list(_ claim: Claim) -> Statement {
         var parameters = Parameters()
-        let lastRead = shape.hasLastReadAt ? "last_read_at" : "null::pg_catalog.timestamptz"
-        let sql = selection(of: claim, "msg_id, read_ct, enqueued_at, \(lastRead)", &parameters)
+        let lastRead = shape.hasLastReadAt ? "q.last_read_at" : "null::pg_catalog.timestamptz"
+        let sql = selection(of: claim, from: whole, "q.msg_id, q.read_ct, q.enqueued_at, \(lastRead)", &parameters)
         return Statement(sql, parameters.values)
     }
 
@@ -202,23 +229,24 @@ struct QueueStatements: Sendable {
     /// Two statements for fences of one source: what was extended, and what the fence still holds for. What is only in
     /// the second was locked by somebody at that moment, or came too late, and is not lost.
     func renew(_ fences: [Fence], of source: FenceSource, notAfter: Timestamp) -> [Statement] {
+        let table = table(source)
         let leases = leaseArrays(fences)
         let inTime =
             source.outlivesDelay ? " where pg_catalog.clock_timestamp() operator(pg_catalog.<) $5" : ""
         let sameRow =
-            shape.isPartitioned ? "q.msg_id operator(pg_catalog.=) p.msg_id" : "q.ctid operator(pg_catalog.=) p.place"
+            table.hasPlaces ? "q.ctid operator(pg_catalog.=) p.place" : "q.msg_id operator(pg_catalog.=) p.msg_id"
         return [
             Statement(
                 """
                 with l as (select * from \(Self.leases) as l(msg_id, read_ct, read_at)),
                 p as materialized (
-                    select q.msg_id, l.read_at, q.ctid as place from l join \(shape.table) q on \(fence(source))\(inTime)
+                    select q.msg_id, l.read_at, q.ctid as place from l join \(table.name) q on \(fence(source))\(inTime)
                     order by q.msg_id for update of q skip locked
                 )
-                update \(shape.table) q
+                update \(table.name) q
                 set vt = greatest(q.vt, pg_catalog.clock_timestamp()
                     operator(pg_catalog.+) pg_catalog.make_interval(secs => $4))
-                from p where \(sameRow) returning q.msg_id, q.read_ct, p.read_at
+                from p where \(sameRow)\(table.andCondition) returning q.msg_id, q.read_ct, p.read_at
                 """,
                 leases + [.double(options.visibilityTimeout.inSeconds)]
                     + (source.outlivesDelay ? [.timestamp(ServerTime.microseconds(notAfter))] : [])
@@ -231,7 +259,7 @@ struct QueueStatements: Sendable {
     func held(_ fences: [Fence], of source: FenceSource) -> Statement {
         Statement(
             """
-            select l.* from \(Self.leases) as l(msg_id, read_ct, read_at) join \(shape.table) q on \(fence(source))
+            select l.* from \(Self.leases) as l(msg_id, read_ct, read_at) join \(table(source).name) q on \(fence(source))
             """,
             leaseArrays(fences)
         )
@@ -265,7 +293,7 @@ struct QueueStatements: Sendable {
         Statement(
             """
             with held as (
-                select q.msg_id, q.enqueued_at, q.read_ct from \(shape.table) q
+                select q.msg_id, q.enqueued_at, q.read_ct from \(table(suspect.fence.source).name) q
                 join \(Self.leases) as l(msg_id, read_ct, read_at) on \(fence(suspect.fence.source))
                 for update of q
             ), opened as (

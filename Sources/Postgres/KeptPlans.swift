@@ -22,6 +22,10 @@ struct KeptPlans {
     private var states: [String: State] = [:]
     /// What is prepared is to be given up, in front of the next transaction's statements.
     private var isStale = false
+    /// How often there was no room for a statement. Partitions come and go, and with them the statements on them: after
+    /// so many times those that are in use now are prepared instead.
+    private var overflows = 0
+    private static let mostOverflows = 10_000
 
     init(isAllowed: Bool) {
         self.isAllowed = isAllowed
@@ -31,13 +35,19 @@ struct KeptPlans {
         guard isAllowed, statement.keepsPlan else { return .unnamed }
         let name = Self.name(of: statement)
         if states[statement.sql] != nil { return .prepared(name) }
-        guard states.count < Self.limit else { return .unnamed }
+        guard states.count < Self.limit else {
+            overflows += 1
+            return .unnamed
+        }
         states[statement.sql] = .sent
         return .new(name)
     }
 
     /// Whether all that is prepared must be given up first; asked once.
     mutating func takeStale() -> Bool {
+        if overflows >= Self.mostOverflows {
+            (overflows, isStale, states) = (0, true, [:])
+        }
         defer { isStale = false }
         return isStale
     }
