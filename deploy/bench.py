@@ -101,7 +101,7 @@ class Bench:
     def fill(self, count, parked=0, analyze=True, truncate=True):
         with self.connect() as db:
             if truncate:
-                db.execute(f"truncate pgmq.q_{self.queue}")
+                db.execute(f"truncate pgmq.q_{self.queue} restart identity")
             insert = (f"insert into pgmq.q_{self.queue} (vt, message) select clock_timestamp() + %s * interval '1 hour', "
                       "jsonb_build_object('n', n) from generate_series(1, %s) n")
             if parked:
@@ -277,6 +277,42 @@ def flood(b):
         thread.join()
         return result["rate"]
     return b.pairs(flooded, lambda: (b.fill(n), b.rate("daemon", n, "--skip", 1))[1], rounds=min(3, b.rounds))
+
+
+@contextlib.contextmanager
+def partitioned(b, n, count=22):
+    """The scratch queue is one of so many partitions, which share n messages."""
+    plain, b.queue = b.queue, b.queue + "_parts"
+    table, size = f"pgmq.q_{b.queue}", n // count + 1
+    try:
+        with b.connect() as db:
+            if not db.execute("select to_regclass(%s)", (table,)).fetchone()[0]:
+                db.execute("select pgmq.create(%s)", (b.queue + "_dlq",))
+                db.execute(f"create table {table} (like pgmq.q_{plain} including defaults including identity) "
+                           "partition by range (msg_id)")
+                for part in range(count):
+                    db.execute(f"create table {table}_p{part} partition of {table} "
+                               f"for values from ({part * size}) to ({(part + 1) * size})")
+                db.execute(f"create table {table}_default partition of {table} default")
+                db.execute(f"create index on {table} (msg_id)")
+                db.execute(f"create index on {table} (vt)")
+                db.execute("insert into pgmq.meta values (%s, true, false)", (b.queue,))
+                b.bell(db, True)
+        yield
+    finally:
+        b.queue = plain
+
+
+@row("partitions", "0.8")
+def partitions(b):
+    """A queue of 22 partitions against one of none."""
+    n = b.scale(300_000)
+
+    def divided():
+        with partitioned(b, n):
+            b.fill(n)
+            return b.rate("daemon", n)
+    return b.pairs(divided, lambda: (b.fill(n), b.rate("daemon", n))[1])
 
 
 @row("four", "0.9")

@@ -85,24 +85,29 @@ extension Partition {
     ) async throws(PostgresError) -> [Partition] {
         let statement = Statement(
             """
-            select l.oid::bigint, n.nspname::text, l.relname::text,
-                has_table_privilege(l.oid, 'SELECT') and has_table_privilege(l.oid, 'DELETE')
-                    and has_any_column_privilege(l.oid, 'UPDATE') and not row_security_active(l.oid)
-                    and has_schema_privilege(n.oid, 'USAGE'),
-                a.attname::text, b.low, b.high, format_type(a.atttypid, a.atttypmod)
-            from pg_class c join pg_namespace s on s.oid = c.relnamespace
-            join pg_partitioned_table k on k.partrelid = c.oid
-            join pg_attribute a on a.attrelid = c.oid and a.attnum = k.partattrs[0]
-            cross join lateral pg_partition_tree(c.oid) t
-            join pg_class l on l.oid = t.relid join pg_namespace n on n.oid = l.relnamespace
-            cross join lateral (
-                select quote_literal((m.part)[1]), quote_literal((m.part)[2])
-                from (select regexp_match(
-                    pg_get_expr(l.relpartbound, l.oid), '^FOR VALUES FROM \\(''?([^'')]*)''?\\) TO \\(''?([^'')]*)''?\\)$'
-                ) as part) m
-            ) as b(low, high)
-            where s.nspname = 'pgmq' and c.relname = $1 and c.relkind = 'p' and t.isleaf and l.relkind = 'r'
-            order by l.oid
+            select m.oid::bigint, m.nspname::pg_catalog.text, m.relname::pg_catalog.text, m.workable,
+                m.attname::pg_catalog.text, pg_catalog.quote_literal(m.bounds[1]), pg_catalog.quote_literal(m.bounds[2]),
+                m.type
+            from (
+                select l.oid, n.nspname, l.relname,
+                    pg_catalog.has_table_privilege(l.oid, 'SELECT') and pg_catalog.has_table_privilege(l.oid, 'DELETE')
+                        and pg_catalog.has_any_column_privilege(l.oid, 'UPDATE')
+                        and pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+                        and not pg_catalog.row_security_active(l.oid) as workable,
+                    a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
+                    pg_catalog.regexp_match(
+                        pg_catalog.pg_get_expr(l.relpartbound, l.oid),
+                        '^FOR VALUES FROM [(]''?([^'')]*)''?[)] TO [(]''?([^'')]*)''?[)]$'
+                    ) as bounds
+                from pg_catalog.pg_class c
+                join pg_catalog.pg_namespace s on s.oid = c.relnamespace
+                join pg_catalog.pg_partitioned_table k on k.partrelid = c.oid
+                join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.partattrs[0]
+                join pg_catalog.pg_partition_tree(c.oid) t on t.isleaf
+                join pg_catalog.pg_class l on l.oid = t.relid
+                join pg_catalog.pg_namespace n on n.oid = l.relnamespace
+                where s.nspname = 'pgmq' and c.relname = $1 and c.relkind = 'p' and l.relkind = 'r'
+            ) m order by m.oid
             """,
             [.text(queue.table)]
         )

@@ -170,6 +170,24 @@ public struct Schema: Sendable {
         return shape.problems(queue: queue, deadLetter: deadLetter)
     }
 
+    /// How the session's role would work a partitioned queue, and why; nil for a queue of one table.
+    public func wayOfWorking(_ queue: QueueName) async throws(PostgresError) -> String? {
+        let shape = try await QueueShape.load(
+            queue,
+            deadLetter: nil,
+            on: connection,
+            limits: Limits(deadline: Self.deadline)
+        )
+        guard let shape, shape.isPartitioned else { return nil }
+        let refused = shape.partitions.filter { !$0.isWorkable }
+        guard let first = refused.first else {
+            return "queue \"\(queue)\": its \(shape.partitions.count) partitions are worked one by one, on their own tables"
+        }
+        return "queue \"\(queue)\": \(refused.count) of \(shape.partitions.count) partitions are worked through the parent, "
+            + "which is slower, because the role may not select, update and delete on \(first.table); `pgmqd grants` prints "
+            + "what is missing"
+    }
+
     /// The indexes that a partitioned queue needs and PGMQ does not make, as statements to be run by hand: on a large
     /// table they take time and locks, which is its owner's to choose.
     public func missingIndexes(of queue: QueueName) async throws(PostgresError) -> [String] {

@@ -40,16 +40,19 @@ struct Check: AsyncParsableCommand {
     }
 
     private func checkDatabase(_ loaded: Configuration) async throws {
-        let problems = try await options.connected(loaded) { connection in
+        let (problems, ways) = try await options.connected(loaded) { connection in
             var problems: [String] = []
+            var ways: [String] = []
             for queue in loaded.queues {
+                if let way = try await Schema(connection).wayOfWorking(QueueName(queue.writtenName)) { ways.append(way) }
                 problems += try await Schema(connection).problems(
                     of: QueueName(queue.writtenName),
                     deadLetter: QueueName(queue.deadLetter)
                 )
             }
-            return problems
+            return (problems, ways)
         }
+        for way in ways { try Output.line(way) }
         guard problems.isEmpty else { throw Failure(message: problems.joined(separator: "\n"), code: 78) }
         try Output.line("database: all that the queues need is there")
     }

@@ -9,7 +9,8 @@ struct Migrate: AsyncParsableCommand {
         discussion: """
             Can be repeated, and does only what is missing. Run it as the owner of the queues, whom --database names \
             where the configuration's user is another: the daemon's own role needs no such rights. A partitioned \
-            queue's missing indexes are printed, to be made by hand.
+            queue's missing indexes are printed as statements, to be run when it suits; all else is printed as SQL \
+            comments, so that the output can be piped into psql.
             """
     )
 
@@ -27,7 +28,7 @@ struct Migrate: AsyncParsableCommand {
         let done = try await options.connected(loaded) { connection in
             try await Migration(schema: Schema(connection), createsQueues: createQueues).run(loaded.queues)
         }
-        for line in done { try Output.line(line) }
-        if done.isEmpty { try Output.line("nothing to do") }
+        for line in done { try Output.line(line.hasSuffix(";") ? line : "-- " + line) }
+        if done.isEmpty { try Output.line("-- nothing to do") }
     }
 }

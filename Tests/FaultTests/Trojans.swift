@@ -14,7 +14,8 @@ struct Trojans {
         "pg_advisory_lock_shared", "pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_xact_lock",
         "pg_backend_pid", "pg_get_triggerdef", "pg_notify", "pg_try_advisory_lock", "quote_ident", "set_config",
         "statement_timestamp", "strpos", "timezone", "to_char", "to_regclass", "to_regproc", "jsonb_typeof",
-        "has_any_column_privilege", "pg_has_role", "row_security_active",
+        "format_type", "has_any_column_privilege", "has_schema_privilege", "pg_get_expr", "pg_has_role",
+        "pg_partition_tree", "quote_literal", "regexp_match", "row_security_active", "split_part",
     ]
 
     /// These functions and aggregates get overloads that PostgreSQL does not have.
@@ -212,7 +213,7 @@ struct Trojans {
             n text;
         begin
             foreach n in array array['pg_class', 'pg_namespace', 'pg_attribute', 'pg_index', 'pg_trigger', 'pg_proc',
-                'pg_locks', 'pg_database', 'pg_settings', 'pg_policy']
+                'pg_locks', 'pg_database', 'pg_settings', 'pg_policy', 'pg_partitioned_table', 'pg_extension']
             loop
                 execute format(
                     'create view public.%I as select %s from pg_catalog.%1$I where public.trojan_used(%3$L)', n,
