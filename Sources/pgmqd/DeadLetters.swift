@@ -35,7 +35,7 @@ struct DeadLetters: AsyncParsableCommand {
                     return [
                         "\(letter.id)", record?.queue ?? "?", record.map { "\($0.msg_id)" } ?? "-",
                         "\(record?.attempts.count ?? 0)", record?.dead_lettered_at ?? "",
-                        MessageText.short(record?.reason ?? "(not ours)"),
+                        MessageText.short(record?.reason ?? letter.unreadableText ?? "(not ours)"),
                     ]
                 }
             )
@@ -73,6 +73,9 @@ struct DeadLetters: AsyncParsableCommand {
                             + "on \(attempt.host): \(Output.printable(attempt.reason ?? ""))"
                     )
                 }
+            }
+            if let unreadable = letter.unreadableText {
+                return try Output.line("body:           \(Output.printable(unreadable))")
             }
             try Output.line("headers:        \(letter.headers.map(Output.printable) ?? "(NULL)")")
             try Output.line("body:           \(letter.body.map(Output.printable) ?? "(NULL)")")

@@ -33,12 +33,17 @@ struct Letter: Encodable {
     let id: Int64
     let body: String?
     let headers: String?
+    /// Why body and headers cannot be read.
+    let unreadable: String?
     let record: Record?
+
+    var unreadableText: String? { unreadable.map { "(cannot be read: \($0))" } }
 
     init(_ message: Inspection.StoredMessage) {
         id = message.id
         body = message.body
         headers = message.headers
+        unreadable = message.unreadable
         record = message.headers.flatMap { headers in
             try? JSONDecoder().decode(Headers.self, from: Data(headers.utf8)).record
         }

@@ -3,7 +3,11 @@ import PGMQ
 
 struct Peek: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show messages of a queue without taking them; spends no delivery."
+        abstract: "Show messages of a queue without taking them; spends no delivery.",
+        discussion: """
+            The next ones to be claimed come first. UNCLAIMABLE is the reason why no claim can take a row, where daemons \
+            have noted it. If a body cannot be read, the reason stands in its place.
+            """
     )
 
     @OptionGroup var options: DatabaseOptions
@@ -22,13 +26,16 @@ struct Peek: AsyncParsableCommand {
             try await Inspection($0).peek(QueueName(queue), limit: limit)
         }
         if json { return try Output.json(messages.map(MessageText.init)) }
+        // Where all is well, nobody needs the column.
+        let isAnyUnclaimable = messages.contains { $0.unclaimable != nil }
         try Output.table(
-            ["ID", "READ", "ENQUEUED", "VISIBLE", "BODY"],
+            ["ID", "READ", "ENQUEUED", "VISIBLE", "BODY"] + (isAnyUnclaimable ? ["UNCLAIMABLE"] : []),
             messages.map { message in
-                [
+                let body = message.unreadable.map { MessageText.short("(cannot be read: \($0))", to: 200) }
+                return [
                     "\(message.id)", "\(message.readCount)", message.enqueuedAt, message.visibleAt,
-                    MessageText.short(message.body),
-                ]
+                    body ?? MessageText.short(message.body),
+                ] + (isAnyUnclaimable ? [message.unclaimable.map { MessageText.short($0) } ?? ""] : [])
             }
         )
     }
@@ -42,6 +49,8 @@ struct MessageText: Encodable {
     let visibleAt: String
     let body: String?
     let headers: String?
+    let unclaimable: String?
+    let unreadable: String?
 
     init(_ message: Inspection.StoredMessage) {
         id = message.id
@@ -50,10 +59,12 @@ struct MessageText: Encodable {
         visibleAt = message.visibleAt
         body = message.body
         headers = message.headers
+        unclaimable = message.unclaimable
+        unreadable = message.unreadable
     }
 
-    static func short(_ body: String?) -> String {
+    static func short(_ body: String?, to length: Int = 80) -> String {
         guard let body else { return "(NULL)" }
-        return body.count > 80 ? body.prefix(79) + "…" : body
+        return body.count > length ? body.prefix(length - 1) + "…" : body
     }
 }

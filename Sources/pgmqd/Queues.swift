@@ -5,10 +5,12 @@ struct Queues: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the queues of the database, and what waits in them.",
         discussion: """
-            OLDEST is the age in seconds of the oldest message that could be claimed now. BELL says whether our doorbell \
-            hangs there and rings: without it, and without PGMQ's own notifications, the daemon polls. A queue that \
-            cannot be read (it is locked, too large to be counted soon, or not permitted) has the reason in its row, and \
-            the exit code is 1.
+            INVISIBLE is LEASED, which somebody has claimed, and WAITING, which are delayed; before PGMQ 1.10 the two \
+            cannot be told apart. UNCLAIMABLE counts the visible rows that no claim can take, where the journal may be \
+            read; the first of them are named below the table. OLDEST is the age in seconds of the oldest message that \
+            could be claimed now. BELL says whether our doorbell hangs there and rings: without it, and without PGMQ's \
+            own notifications, the daemon polls. A queue that cannot be read (it is locked, too large to be counted \
+            soon, or not permitted) has the reason in its row, and the exit code is 1.
             """
     )
 
@@ -29,20 +31,42 @@ struct Queues: AsyncParsableCommand {
     }
 
     private func table(_ queues: [Inspection.QueueSummary]) throws(Failure) {
-        let header = ["QUEUE", "VISIBLE", "INVISIBLE", "OLDEST", "KIND", "BELL"]
-        // Where all is well, nobody needs the column.
-        if queues.contains(where: { $0.error != nil }) {
-            try Output.table(header + ["ERROR"], queues.map { cells($0) + [$0.error ?? ""] })
-        } else {
-            try Output.table(header, queues.map(cells))
+        // A column that has nothing to say is left out.
+        let readsJournal = queues.contains { $0.unclaimable != nil }
+        let hasErrors = queues.contains { $0.error != nil }
+        try Output.table(
+            ["QUEUE", "VISIBLE", "INVISIBLE", "LEASED", "WAITING"] + (readsJournal ? ["UNCLAIMABLE"] : [])
+                + ["OLDEST", "KIND", "BELL"] + (hasErrors ? ["ERROR"] : []),
+            queues.map { queue in
+                counts(queue) + (readsJournal ? [number(queue.unclaimable)] : []) + kind(queue)
+                    + (hasErrors ? [queue.error ?? ""] : [])
+            }
+        )
+        for queue in queues { try nameUnclaimable(queue) }
+    }
+
+    private func nameUnclaimable(_ queue: Inspection.QueueSummary) throws(Failure) {
+        guard let count = queue.unclaimable, let rows = queue.unclaimableRows else { return }
+        for row in rows {
+            let reason = MessageText.short(row.reason, to: 200)
+            try Output.line(Output.printable("\(queue.queue): no claim can take row \(row.id): \(reason)"))
+        }
+        if count > rows.count {
+            try Output.line(Output.printable("\(queue.queue): no claim can take \(count - rows.count) further rows"))
         }
     }
 
-    private func cells(_ queue: Inspection.QueueSummary) -> [String] {
-        func number(_ count: Int?) -> String { count.map { "\($0)" } ?? "-" }
+    private func number(_ count: Int?) -> String { count.map { "\($0)" } ?? "-" }
+
+    private func counts(_ queue: Inspection.QueueSummary) -> [String] {
+        [
+            queue.queue, number(queue.visible), number(queue.invisible), number(queue.leased), number(queue.waiting),
+        ]
+    }
+
+    private func kind(_ queue: Inspection.QueueSummary) -> [String] {
         let bell = queue.doorbell.map { $0 ? "yes" : "no" }
         return [
-            queue.queue, number(queue.visible), number(queue.invisible),
             number(queue.oldestClaimableSeconds.map { Int($0.rounded()) }),
             queue.isPartitioned ? "partitioned" : queue.isUnlogged ? "unlogged" : "plain", bell ?? "-",
         ]
