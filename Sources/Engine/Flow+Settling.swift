@@ -95,8 +95,8 @@ extension Flow {
     }
 
     static var keptReason: String {
-        "the database keeps messages that were settled: their rows still carry our fence, and the statement changed nothing; "
-            + "look for a trigger or a row-level security policy that swallows it (`pgmqd check --connect`)"
+        "settlements change no row, although the rows still carry our fence; look for a trigger or a row-level security "
+            + "policy that swallows them (`pgmqd check --connect`)"
     }
 
     private mutating func landed(_ settlement: Settlement, now: Instant) {

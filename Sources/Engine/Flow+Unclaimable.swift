@@ -120,7 +120,7 @@ extension Flow {
     private mutating func endSearch(_ isCommon: Bool, _ reason: String, now: Instant) {
         if isCommon {
             takePause(
-                reason.isEmpty ? "no claim changes a row; a trigger or a policy swallows every update" : reason,
+                reason.isEmpty ? "claims change no row, because a trigger or a policy swallows every update" : reason,
                 .claims,
                 now: now
             )

@@ -211,7 +211,7 @@ public struct Flow: Sendable {
     /// once for all queues, nor for a lock.
     var pauseReason: String? {
         if let fault { return fault.reason }
-        if unclaimable.isFull { return "more than \(UnclaimableRows.limit) rows cannot be claimed" }
+        if unclaimable.isFull { return "more than \(UnclaimableRows.limit) rows are unclaimable" }
         guard let pause, pause.cause != .database, pause.cause != .lock else { return nil }
         return pause.reason
     }

@@ -66,9 +66,9 @@ extension QueueConsumer {
         if let news = due.news { log(news) }
         if let pause = due.pause {
             if let reason = pause {
-                logger.error("queue paused, tried again slowly", metadata: ["reason": "\(reason)"])
+                logger.error("queue paused", metadata: ["reason": "\(reason)"])
             } else {
-                logger.notice("queue goes on")
+                logger.notice("queue resumed")
             }
         }
     }
@@ -80,13 +80,13 @@ extension QueueConsumer {
         }
         for burial in news.deadLettered {
             logger.warning(
-                "dead-lettered; `pgmqd dlq list` tells why",
+                "dead-lettered; `pgmqd dlq list` shows why",
                 metadata: ["msg_id": "\(burial.messageID)", "deliveries": "\(burial.deliveries)"]
             )
         }
         for run in news.failed {
             logger.warning(
-                "handler failed; pgmqd.journal tells why",
+                "handler failed; pgmqd.journal has the reason",
                 metadata: [
                     "msg_id": "\(run.messageID)",
                     "attempt": "\(run.attempt.number)",
@@ -98,26 +98,26 @@ extension QueueConsumer {
         for row in news.unclaimable {
             logger.error(
                 row.staysForGood
-                    ? "row passed over: it can be neither claimed nor dead-lettered, and stays in its queue"
-                    : "row passed over: no claim can take it, and the others go on",
+                    ? "row passed over; it can be neither claimed nor dead-lettered, and stays in its queue"
+                    : "row passed over, because no claim can take it; the queue claims the others",
                 metadata: ["msg_id": "\(row.messageID)", "reason": "\(row.reason)"]
             )
         }
         if !news.cutOff.isEmpty {
             logger.warning(
-                "shutdown grace over: handlers are cancelled, their messages are handed back",
+                "shutdown grace over; handlers are cancelled, and their messages are handed back",
                 metadata: ["count": "\(news.cutOff.count)", "msg_ids": "\(Self.listed(news.cutOff))"]
             )
         }
         if news.abandoned > 0 {
             logger.error(
-                "stopped with work left; its messages come back when their leases end",
+                "stopped with work left; the messages become visible when their leases end",
                 metadata: ["count": "\(news.abandoned)"]
             )
         }
         for trouble in news.troubles {
             logger.error(
-                "outcome could not be written, tried again",
+                "outcome refused, retried",
                 metadata: ["msg_id": "\(trouble.messageID)", "reason": "\(trouble.reason)"]
             )
         }

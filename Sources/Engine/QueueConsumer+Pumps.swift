@@ -76,7 +76,7 @@ extension QueueConsumer {
             } catch {
                 if error != .cancelled {
                     logger.warning(
-                        "renewal failed, retried; nothing is claimed meanwhile",
+                        "renewal failed, retried; the queue claims nothing until a renewal succeeds",
                         metadata: ["reason": "\(error.reason)"]
                     )
                 }

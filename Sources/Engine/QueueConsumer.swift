@@ -217,7 +217,7 @@ public final class QueueConsumer: Sendable {
                     pause = min(pause * 2, .seconds(2))
                 case .overdue(let reason) where tries < Self.mostOverdueReads:
                     tries += 1
-                    logger.debug("body not read in time, retried", metadata: ["reason": "\(reason)"])
+                    logger.debug("body read timed out, retried", metadata: ["reason": "\(reason)"])
                 case .overdue(let reason), .rejected(let reason), .conflict(let reason):
                     // The message's fault: it fails, and in the end is dead-lettered by a copy inside the database.
                     perform { flow, _ in flow.hasRead(worker: worker) }

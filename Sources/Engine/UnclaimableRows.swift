@@ -164,7 +164,11 @@ struct UnclaimableRows: Sendable {
         }
         for candidate in group {
             if swallowed.contains(candidate.messageID) {
-                refusedAlone(candidate, "an update changes nothing; a trigger or a policy swallows it", now: now)
+                refusedAlone(
+                    candidate,
+                    "an update changes nothing, because a trigger or a policy swallows it",
+                    now: now
+                )
             } else {
                 // It is claimed, or gone, or another client is at it.
                 forget(candidate.messageID)

@@ -29,12 +29,12 @@ public final class Availability: Sendable {
         let ended: String
 
         static let database = Words(
-            began: "database is away; leases are held, and it is tried again until it answers",
-            ended: "database is back"
+            began: "database unreachable; leases are held, and the daemon reconnects until it answers",
+            ended: "database reachable again"
         )
         static let listenConnection = Words(
-            began: "database.listen_url cannot be reached; the queues are polled, and it is tried again",
-            ended: "database.listen_url answers again"
+            began: "database.listen_url unreachable; the queues are polled, and the daemon reconnects until it answers",
+            ended: "database.listen_url reachable again"
         )
     }
 

@@ -172,12 +172,12 @@ final class Listener: Sendable {
         if !echoed, !wasDeaf {
             logger.warning(
                 """
-                LISTEN is deaf: notifications do not arrive, so the queues are polled; if database.url goes through \
-                a pooler such as PgBouncer in transaction mode, set database.listen_url to a direct connection
+                LISTEN delivers no notifications, so the queues are polled; if database.url goes through a pooler such \
+                as PgBouncer in transaction mode, set database.listen_url to a direct connection
                 """
             )
         } else if echoed, wasDeaf {
-            logger.notice("LISTEN delivers again")
+            logger.notice("LISTEN delivers notifications again")
         }
         return true
     }

@@ -14,7 +14,7 @@ extension QueueShape {
     func problems(queue: QueueName, deadLetter: QueueName) -> [String] {
         var problems: [String] = []
         if !hasJournal {
-            problems.append("schema pgmqd is missing or not whole; run `pgmqd migrate` as the owner of the database")
+            problems.append("schema pgmqd is missing or incomplete; run `pgmqd migrate` as the owner of the database")
         }
         if deadLetterTable == nil { problems.append(Problem.missing(deadLetter: deadLetter)) }
         problems += missingAccess

@@ -93,7 +93,7 @@ extension PGMQQueue {
                 case .rejected(let reason), .conflict(let reason):
                     // The queue does not stand still for what only helps to find a suspect sooner.
                     database.logger.warning(
-                        "crash traces dropped, because the server does not take them",
+                        "crash traces dropped, because the server refuses them",
                         metadata: ["queue": "\(name)", "deliveries": "\(batch.count)", "reason": "\(reason)"]
                     )
                 case .unavailable, .overdue, .busy, .exhausted, .refused, .cancelled:

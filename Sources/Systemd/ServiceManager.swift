@@ -50,7 +50,7 @@ public struct ServiceManager: Sendable {
         let failure = socket.send(text)
         if failure != 0 {
             logger.debug(
-                "service manager not reached",
+                "service manager unreachable",
                 metadata: ["errno": "\(failure)", "states": "\(states.count)"]
             )
         }

@@ -24,7 +24,7 @@ struct Failure: Error {
         case (.connection, _):
             .unreachable("\(error)")
         case (.deadline, _):
-            Failure(message: "the database was there and did not answer in time: \(error)", code: 69)
+            Failure(message: "the database did not answer in time: \(error)", code: 69)
         case (.cancelled, _):
             .failed("interrupted: \(error)")
         case (.server, "42501"):

@@ -108,7 +108,7 @@ import Testing
         }
         #expect(try await database.count("work") == 3)
         #expect(rename(program + ".away", program) == 0)
-        try await daemon.logged("queue goes on")
+        try await daemon.logged("queue resumed")
         try await database.emptied("work")
         #expect(try await daemon.stop() == 0)
         #expect(ids.allSatisfy { folder.text("\($0)") == "1\n" })

@@ -83,7 +83,7 @@ import Testing
         #expect(statements.count == missing)
         for statement in statements { try await database.sql(statement) }
         #expect(try await ProgramRun(["check", "--connect", "-c", file]).code == 0)
-        try await daemon.logged("queue goes on")
+        try await daemon.logged("queue resumed")
         try await database.emptied("parts")
         #expect(Set(ledger.starts.map(\.id)) == Set(ids))
         #expect(ledger.starts.count == ids.count)

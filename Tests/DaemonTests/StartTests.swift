@@ -75,7 +75,7 @@ import Testing
         #expect(write(writing, Self.nowhere, Self.nowhere.utf8.count) == Self.nowhere.utf8.count)
         close(writing)
         #expect(try await daemon.exit() == 0)
-        for text in ["does not reload", #""message":"queue""#, "quiet: nothing new", "stopping", "stopped"] {
+        for text in ["reload ignored", #""message":"queue""#, "quiet; no queue", "stopping", "stopped"] {
             #expect(daemon.log.contains(text), "\(text) in \(daemon.log)")
         }
     }

@@ -50,7 +50,7 @@ import Testing
         #expect(ledger.starts.count { $0.id == long && $0.queue == "free" } == 1)
         // What was done while the queue was locked is settled afterwards, without another run.
         #expect(ledger.starts.count { $0.id == held[0] && $0.queue == "locked" } == 1)
-        #expect(!daemon.log.contains("database is away"))
+        #expect(!daemon.log.contains("database unreachable"))
         #expect(try await database.count("locked_dlq") == 0)
     }
 

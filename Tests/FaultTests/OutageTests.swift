@@ -66,7 +66,7 @@ import Testing
     }
 
     private static func secondsAway(_ status: String) -> Int {
-        guard let told = status.firstMatch(of: /Waiting for PostgreSQL since ([0-9]+) s/) else { return 0 }
+        guard let told = status.firstMatch(of: /Database unreachable for ([0-9]+) s/) else { return 0 }
         return Int(told.1) ?? 0
     }
 
@@ -102,8 +102,8 @@ import Testing
         #expect(Set(ledger.ends("done").map(\.id)) == Set(ids))
         // Only a claim or a lease that the outage took can make a second run, and only of what was in flight.
         #expect(ledger.runs.values.count { $0 > 1 } <= 200)
-        #expect(daemon.log.split(separator: "\n").count { $0.contains("database is away") } == 1)
-        #expect(daemon.log.split(separator: "\n").count { $0.contains("database is back") } == 1)
+        #expect(daemon.log.split(separator: "\n").count { $0.contains("database unreachable") } == 1)
+        #expect(daemon.log.split(separator: "\n").count { $0.contains("database reachable again") } == 1)
         #expect(try await database.count("work_dlq") == 0)
     }
 }

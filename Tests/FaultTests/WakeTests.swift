@@ -182,9 +182,11 @@ import Testing
             environment: ledger.environment.merging(manager.environment) { $1 }
         )
         try await daemon.ready()
-        try await daemon.logged("LISTEN is deaf")
+        try await daemon.logged("LISTEN delivers no notifications")
         try await daemon.logged("PgBouncer in transaction mode, set database.listen_url")
-        try await eventually("the status line says so") { manager.statuses.last?.contains("LISTEN is deaf") ?? false }
+        try await eventually("the status line says so") {
+            manager.statuses.last?.contains("LISTEN delivers no notifications") ?? false
+        }
         let sender = Sender(database: database, ledger: ledger)
         for _ in 1...2 {
             try await sender.send()

@@ -50,7 +50,7 @@ private let reason = Comment(rawValue: Machine.obstacle ?? "")
             try await service.database.send("other", ["{}"])
             try await eventually("the other queue works") { service.entries("end other").count == 1 }
             try await eventually("it was restarted") { try await service.property("NRestarts") != "0" }
-            for text in ["Failed with result 'watchdog'", "loop does not turn", "work renewal"] {
+            for text in ["Failed with result 'watchdog'", "loop stalled", "work renewal"] {
                 try await service.told(text)
             }
         }

@@ -79,7 +79,7 @@ public struct Daemon: Sendable {
             ]
         )
         if configuration.admin.listen != nil {
-            logger.warning("admin.listen is set, but this version serves nothing there")
+            logger.warning("admin.listen ignored, because this version serves nothing there")
         }
         beginTraces()
         defer { trace.remove() }
@@ -113,7 +113,7 @@ public struct Daemon: Sendable {
                     consuming.stopNow()
                 }
             case .quiet:
-                logger.notice("quiet: nothing new is claimed until SIGCONT")
+                logger.notice("quiet; no queue claims messages until SIGCONT")
                 for consumer in consumers { consumer.quiet() }
             case .resume:
                 // It is sent after a SIGSTOP, too.
@@ -122,7 +122,9 @@ public struct Daemon: Sendable {
             case .dump:
                 reporter.dump()
             case .reload:
-                logger.warning("this version does not reload; restart to apply a changed configuration")
+                logger.warning(
+                    "reload ignored, because this version cannot reload; restart to apply a changed configuration"
+                )
             }
         }
         defer { signals.cancel() }
@@ -140,8 +142,8 @@ public struct Daemon: Sendable {
             if isOfUse {
                 logger.notice(
                     """
-                    no state directory: a first delivery that ends the process leaves no trace; name one in \
-                    daemon.state_directory, or in StateDirectory= of the unit
+                    crash traces off, because there is no state directory; a first delivery that ends the process leaves no \
+                    trace; set daemon.state_directory, or StateDirectory= in the unit
                     """
                 )
             }
@@ -153,7 +155,7 @@ public struct Daemon: Sendable {
             try trace.open(in: folder, as: database.identity)
         } catch {
             logger.warning(
-                "crash traces off: a first delivery that ends the process leaves no trace",
+                "crash traces off; a first delivery that ends the process leaves no trace",
                 metadata: ["reason": "\(error)"]
             )
         }
@@ -175,7 +177,7 @@ public struct Daemon: Sendable {
                 dead.settle(queue)
                 continue
             }
-            logger.warning("crash traces found: these first deliveries ran when their daemon died", metadata: metadata)
+            logger.warning("crash traces found; these first deliveries ran when their daemon died", metadata: metadata)
             port.journalBeforeClaiming(deliveries) { dead.settle(queue) }
         }
     }

@@ -44,7 +44,7 @@ public enum DaemonProgram {
             logger.critical("daemon cannot run", metadata: ["reason": "\(error)"])
             return 78
         } catch {
-            logger.critical("daemon ended by an error", metadata: ["error": "\(error)"])
+            logger.critical("daemon failed", metadata: ["error": "\(error)"])
             return 1
         }
     }

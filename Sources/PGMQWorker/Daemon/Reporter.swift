@@ -87,9 +87,9 @@ final class Reporter: Service {
         tellManager(status)
         if news.ready { logger.notice("ready", metadata: ["status": "\(status)"]) }
         for loop in news.fresh {
-            logger.critical("loop does not turn; the watchdog is not fed", metadata: ["loop": "\(loop)"])
+            logger.critical("loop stalled; the watchdog is not fed", metadata: ["loop": "\(loop)"])
         }
-        if news.recovered { logger.notice("all loops turn again") }
+        if news.recovered { logger.notice("loops resumed") }
         if stuck.isEmpty { _ = manager.watchdog() }
         if let deadline = state.withLock({ $0.stopDeadline }), deadline > .now {
             manager.extendTimeout(.seconds(15))
@@ -164,7 +164,7 @@ final class Reporter: Service {
             let left = max(0, Int((deadline - .now).components.seconds))
             parts.append("Stopping: \(running) handlers running, at most \(left) s left")
         } else if let outage = database.availability.outage {
-            parts.append("Waiting for PostgreSQL since \(outage.lasting.components.seconds) s: \(outage.reason)")
+            parts.append("Database unreachable for \(outage.lasting.components.seconds) s: \(outage.reason)")
         } else {
             parts.append(
                 "Processing \(running)/\(workers) in \(snapshots.count) queue\(snapshots.count == 1 ? "" : "s")"
@@ -185,9 +185,9 @@ final class Reporter: Service {
         if snapshots.contains(where: \.isQuiet) { parts.append("quiet, SIGCONT resumes") }
         if database.availability.isConnected, database.availability.outage == nil {
             if database.isDeaf {
-                parts.append("polling, LISTEN is deaf")
+                parts.append("polling, because LISTEN delivers no notifications")
             } else if let away = database.listenerAway, away > .seconds(10) {
-                parts.append("polling, the LISTEN connection is away")
+                parts.append("polling, because the LISTEN connection is unreachable")
             }
         }
         return parts.joined(separator: "; ")

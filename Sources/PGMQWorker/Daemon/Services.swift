@@ -49,7 +49,7 @@ struct Housekeeping: Service {
                     do throws(QueueFailure) {
                         try await queue.prune()
                     } catch {
-                        logger.debug("journal not pruned", metadata: ["reason": "\(error.reason)"])
+                        logger.debug("journal pruning failed", metadata: ["reason": "\(error.reason)"])
                     }
                 }
             }
