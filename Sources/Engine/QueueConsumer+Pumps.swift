@@ -76,7 +76,7 @@ extension QueueConsumer {
             } catch {
                 if error != .cancelled {
                     logger.warning(
-                        "renewal failed, retried; the queue claims nothing until a renewal succeeds",
+                        "renewal failed, retried; the queue claims nothing meanwhile",
                         metadata: ["reason": "\(error.reason)"]
                     )
                 }

@@ -11,7 +11,7 @@ struct Check: AsyncParsableCommand {
 
     @OptionGroup var options: SetUpOptions
 
-    @Flag(help: "Also connect, and look for the queues, their dead-letter queues and our own schema.")
+    @Flag(help: "Also connect, and look for queues, dead-letter queues, our schema, and missing rights and policies.")
     var connect = false
 
     func validate() throws {
