@@ -16,6 +16,9 @@ public final class Availability: Sendable {
         var everConnected = false
         var firstAnswer: Answer?
         var waiters: [CheckedContinuation<String?, Never>] = []
+
+        /// A connection for work stands, so that at most the others are missing: what they carry goes over that one.
+        var isDegradedAtMost: Bool { away.isEmpty || !away.contains("work") && open["work", default: 0] > 0 }
     }
 
     private enum Answer {
@@ -95,33 +98,38 @@ public final class Availability: Sendable {
         switch event {
         case .opened:
             answer(.connected)
-            let ended = state.withLock { state -> (since: Instant, reason: String)? in
+            let (ended, isComplete) = state.withLock { state -> ((since: Instant, reason: String)?, Bool) in
                 state.everConnected = true
                 state.open[role, default: 0] += 1
-                state.away.remove(role)
-                return state.away.isEmpty ? state.outage.take() : nil
+                let wasLacking = state.away.remove(role) != nil
+                let ended = state.isDegradedAtMost ? state.outage.take() : nil
+                return (ended, wasLacking && ended == nil && state.away.isEmpty)
             }
             if let ended {
                 logger.notice("\(words.ended)", metadata: ["away": "\((.now - ended.since).inSecondsText)"])
+            } else if isComplete {
+                logger.notice("connections complete again", metadata: ["role": "\(role)"])
             }
         case .lost(let error):
             state.withLock { $0.open[role, default: 1] -= 1 }
             logger.info("connection lost", metadata: ["role": "\(role)", "reason": "\(error)"])
         case .failed(let error, _):
             if error.refusesLogin { answer(.refused(error.description)) }
-            let began = state.withLock { state in
+            let (began, lacks) = state.withLock { state in
                 // One of several that cannot be had is a limit of the role or the server, and no outage.
-                guard state.open[role, default: 0] == 0 else { return false }
-                state.away.insert(role)
-                if state.outage != nil {
-                    state.outage?.reason = error.description
-                    return false
-                }
-                state.outage = (.now, error.description)
-                return true
+                guard state.open[role, default: 0] == 0 else { return (false, false) }
+                let isNew = state.away.insert(role).inserted
+                if state.isDegradedAtMost { return (false, isNew) }
+                defer { state.outage = (state.outage?.since ?? .now, error.description) }
+                return (state.outage == nil, false)
             }
             if began {
                 logger.error("\(words.began)", metadata: ["reason": "\(error)"])
+            } else if lacks {
+                logger.warning(
+                    "connection missing, its calls go over one for work",
+                    metadata: ["role": "\(role)", "reason": "\(error)"]
+                )
             }
         }
     }

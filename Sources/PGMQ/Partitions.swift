@@ -33,7 +33,7 @@ struct Partitions: Sendable {
     private var tables: [UInt16: QueueTable] = [:]
     private var last: UInt16 = 0
     /// Every partition of the catalog has a number: a row of one without was made since.
-    private(set) var isComplete = true
+    private(set) var isComplete = false
 
     /// Takes over what the catalog says now. Numbers stay what they are for the life of the process.
     /// - Returns: how many partitions are gone: dropped or detached.
@@ -42,7 +42,7 @@ struct Partitions: Sendable {
         let before = tables.count
         var kept = 0
         var now: [UInt16: QueueTable] = [:]
-        defer { isComplete = now.count == partitions.count }
+        defer { isComplete = !partitions.isEmpty && now.count == partitions.count }
         for partition in partitions {
             guard let table = Self.table(partition, of: parent), let number = number(for: partition.oid) else { continue }
             if tables[number] != nil { kept += 1 }
@@ -95,10 +95,10 @@ extension Partition {
                         and pg_catalog.has_schema_privilege(n.oid, 'USAGE')
                         and not pg_catalog.row_security_active(l.oid) as workable,
                     a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
-                    pg_catalog.regexp_match(
+                    case when k.partnatts = 1 and t.level = 1 then pg_catalog.regexp_match(
                         pg_catalog.pg_get_expr(l.relpartbound, l.oid),
                         '^FOR VALUES FROM [(]''?([^'')]*)''?[)] TO [(]''?([^'')]*)''?[)]$'
-                    ) as bounds
+                    ) end as bounds
                 from pg_catalog.pg_class c
                 join pg_catalog.pg_namespace s on s.oid = c.relnamespace
                 join pg_catalog.pg_partitioned_table k on k.partrelid = c.oid
@@ -116,16 +116,21 @@ extension Partition {
         for row in 0..<rows.count {
             let schema = try await connection.quote(identifier: rows.text(row, 1) ?? "")
             let table = try await connection.quote(identifier: rows.text(row, 2) ?? "")
-            var range: String?
+            var range: [String] = []
             if let low = rows.text(row, 5), let high = rows.text(row, 6) {
-                let key = try await connection.quote(identifier: rows.text(row, 4) ?? "")
+                let key = "q." + (try await connection.quote(identifier: rows.text(row, 4) ?? ""))
                 // The server's own words for a type, of `bigint` or of a time.
                 let type = rows.text(row, 7) == "bigint" ? "bigint" : "timestamp with time zone"
-                range =
-                    "q.\(key) operator(pg_catalog.>=) \(low)::\(type) and q.\(key) operator(pg_catalog.<) \(high)::\(type)"
+                if low != "'MINVALUE'" { range.append("\(key) operator(pg_catalog.>=) \(low)::\(type)") }
+                if high != "'MAXVALUE'" { range.append("\(key) operator(pg_catalog.<) \(high)::\(type)") }
             }
             partitions.append(
-                Partition(oid: rows.int(row, 0), table: "\(schema).\(table)", isWorkable: rows.bool(row, 3), range: range)
+                Partition(
+                    oid: rows.int(row, 0),
+                    table: "\(schema).\(table)",
+                    isWorkable: rows.bool(row, 3),
+                    range: range.isEmpty ? nil : range.joined(separator: " and ")
+                )
             )
         }
         return partitions

@@ -28,8 +28,8 @@ import Testing
         for text in ["queue myq created", "queue myq_dlq created", "queue myq: doorbell hung"] {
             #expect(second.text.contains(text))
         }
-        #expect(try await ProgramRun(["migrate", "-c", file]).text == "nothing to do\n")
-        #expect(try await ProgramRun(["migrate", "-c", file, "--create-queues"]).text == "nothing to do\n")
+        #expect(try await ProgramRun(["migrate", "-c", file]).text == "-- nothing to do\n")
+        #expect(try await ProgramRun(["migrate", "-c", file, "--create-queues"]).text == "-- nothing to do\n")
         #expect(try await ProgramRun(["check", "--connect", "-c", file]).code == 0)
     }
 
@@ -57,7 +57,7 @@ import Testing
         let file = try folder.write("pgmqd.toml", settings.text)
         #expect(try await ProgramRun(["check", "--connect", "-c", file]).code == 0)
         // Migrate finds that it was here, and hangs only the doorbell.
-        #expect(try await ProgramRun(["migrate", "-c", file]).text == "queue work: doorbell hung\n")
+        #expect(try await ProgramRun(["migrate", "-c", file]).text == "-- queue work: doorbell hung\n")
     }
 
     /// One of an earlier version, and one from a server that made another key of the queue's name.
@@ -79,13 +79,13 @@ import Testing
             return try await ProgramRun(["migrate", "-c", file])
         }
         #expect(busy.code == 0)
-        #expect(busy.text.hasPrefix("queue work is busy: its doorbell stays"))
-        #expect(try await ProgramRun(["migrate", "-c", file]).text == "queue work: doorbell hung\n")
+        #expect(busy.text.hasPrefix("-- queue work is busy: its doorbell stays"))
+        #expect(try await ProgramRun(["migrate", "-c", file]).text == "-- queue work: doorbell hung\n")
         let definition = try #require(
             try await database.text("select pg_get_triggerdef(oid) from pg_trigger where tgname = 'pgmqd_doorbell'")
         )
         #expect(definition.contains("WHEN (") && definition.contains("EXECUTE FUNCTION pgmqd.doorbell('work')"))
-        #expect(try await ProgramRun(["migrate", "-c", file]).text == "nothing to do\n")
+        #expect(try await ProgramRun(["migrate", "-c", file]).text == "-- nothing to do\n")
     }
 
     /// Nobody shall have to start a daemon six times to find six mistakes.

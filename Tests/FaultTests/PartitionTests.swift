@@ -1,3 +1,4 @@
+import Foundation
 import PGMQ
 import Postgres
 import Synchronization
@@ -117,10 +118,10 @@ import Testing
         direct.url = database.url.replacing("user=postgres", with: "user=\(role)")
         let file = try folder.write("pgmqd.toml", direct.text)
         let before = try await ProgramRun(["check", "--connect", "-c", file])
-        #expect(before.code == 0 && before.output.contains("through the parent"), "\(before)")
+        #expect(before.code == 0 && before.text.contains("through the parent"), "\(before)")
         for statement in onPartitions { try await database.sql(statement) }
         let after = try await ProgramRun(["check", "--connect", "-c", file])
-        #expect(after.code == 0 && after.output.contains("5 partitions are worked one by one"), "\(after)")
+        #expect(after.code == 0 && after.text.contains("5 partitions are worked one by one"), "\(after)")
         #expect(try await daemon.stop() == 0)
         #expect(ledger.runs.values.count { $0 == 1 } == 1500)
     }
