@@ -147,7 +147,7 @@ extension Flow {
     var bytesLeft: Int { policy.maxInflightBytes - heldBytes - reservedBytes }
 
     private var claimLimit: Int {
-        if caution.claimsSingly || fault != nil || isFull { return 1 }
+        if caution.claimsSingly || fault != nil || isFull || renewalFailures > 0 { return 1 }
         // So few that messages of the usual size need not be read apart.
         return max(1, min(freePlaces, policy.batchLimit, claimCap, claimBytes / (2 * bytesEach)))
     }

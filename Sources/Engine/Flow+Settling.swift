@@ -47,7 +47,7 @@ extension Flow {
 
     /// What is sent now while a renewal of the same lease is on its way may be undone by it.
     private mutating func noteLateRenewals(of settlements: [Settlement], now: Instant) {
-        guard let first = settlements.first, first.fence.source.outlivesDelay else { return }
+        // A queue that is upgraded meanwhile has fences of both kinds.
         for settlement in settlements where settlement.outcome.isDelaying {
             if let end = lateRenewals.end(of: settlement.fence, now: now) { echoes[settlement.fence] = end }
         }

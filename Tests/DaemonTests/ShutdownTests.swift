@@ -88,9 +88,11 @@ import Testing
         )
         settings.daemon.append("shutdown_grace = \"1s\"")
         let daemon = try await Workers.start(settings, ledger)
-        try await database.send("work", [#"{"sleep": 600}"#])
+        let id = try await database.send("work", [#"{"sleep": 600}"#])[0]
         try await eventually("it runs") { ledger.starts.count == 1 }
         #expect(try await daemon.stop() == 0)
+        #expect(daemon.log.contains("shutdown grace over"))
+        #expect(daemon.log.contains("\"msg_ids\":\"\(id)\""))
         #expect(ledger.ends.map(\.verdict) == ["cancelled"])
         #expect(try await database.int("select count(*) from pgmq.q_work where vt <= clock_timestamp()") == 1)
         #expect(try await database.count("work_dlq") == 0)

@@ -188,6 +188,63 @@ import Testing
         #expect(flow.nextJob(now: at(now)) == .register)
     }
 
+    /// A connection went, or a lock was taken: nothing that lasts.
+    @Test func `where producers could not be asked to ring the queue is polled, and they are asked again`() {
+        var flow = Flow(policy())
+        flow.hint(.listening(true), now: at(0))
+        for moment in [0.0, 0, 1, 3, 7, 15, 30, 50] { flow.receive([], now: moment) }
+        #expect(flow.nextJob(now: at(50)) == .register)
+        flow.registered(nil, now: at(52))
+        flow.answer(flow.nextJob(now: at(52)), now: 53)
+        #expect(flow.snapshot(now: at(53)).isAsleep)
+        var waits: [Duration] = []
+        var now = at(53)
+        while waits.count < 20, flow.nextJob(now: now) == nil, let due = flow.nextAlarm() {
+            waits.append(due - now)
+            now = due
+            guard case .probe = flow.nextJob(now: now) else { break }
+            flow.probed(Probe(hasVisible: false, nextDue: nil, hasWriters: false), now: now)
+        }
+        #expect(waits.count == 6)
+        #expect(waits.allSatisfy { $0 <= .milliseconds(1100) }, "no later than a deaf queue")
+        #expect(flow.nextJob(now: now) == nil, "asked once")
+        flow.registered(true, now: now)
+        #expect(flow.nextJob(now: now) == .claim(2))
+    }
+
+    /// Another client works it inside a transaction of its own.
+    @Test func `a visible message that nobody can claim is looked at more and more rarely, until a hint`() {
+        var flow = Self.asleep()
+        var now = at(50)
+        func look() -> Duration? {
+            guard flow.nextJob(now: now) == nil, let due = flow.nextAlarm() else { return nil }
+            let wait = due - now
+            now = due
+            guard case .probe = flow.nextJob(now: now) else { return nil }
+            flow.probed(Probe(hasVisible: true, nextDue: nil, hasWriters: false), now: now)
+            let claim = flow.nextJob(now: now)
+            #expect(claim?.claim?.reach == .all)
+            flow.answer(claim, at: now)
+            if case .list = flow.nextJob(now: now) { flow.listed(.success([]), now: now) }
+            return wait
+        }
+        var waits: [Duration?] = []
+        for _ in 0..<8 { waits.append(look()) }
+        #expect(waits == [25, 50, 100, 200, 400, 400, 400, 400].map { .milliseconds($0) })
+        flow.hint(.notified, now: now)
+        while !flow.snapshot(now: now).isAsleep {
+            if let job = flow.nextJob(now: now) {
+                flow.answer(job, at: now)
+            } else if let due = flow.nextAlarm() {
+                now = due
+            } else {
+                break
+            }
+        }
+        #expect(look() == .milliseconds(25))
+        #expect(look() == .milliseconds(50))
+    }
+
     /// Each doze is a claim, and without a floor it would put the last look off.
     @Test func slowClaimsFallAsleepToo() {
         var flow = Flow(policy())

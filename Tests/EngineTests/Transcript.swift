@@ -105,6 +105,12 @@ extension Flow {
         completed(exchange, result, now: at(now))
     }
 
+    /// Answers a job that claims or settles, at a moment that the flow itself has named.
+    mutating func answer(_ job: Job?, _ claimed: [Lease] = [], at now: Instant) {
+        guard let exchange = job?.exchange else { return }
+        completed(exchange, ExchangeResult(claimed: claimed, clock: clock(0), sent: now), now: now)
+    }
+
     mutating func fail(_ job: Job?, _ failure: QueueFailure, now: Double) {
         guard let exchange = job?.exchange else { return }
         failed(exchange, failure, now: at(now))

@@ -10,7 +10,7 @@ import Testing
         let role = "worker_\(database.name)"
         for queue in ["good", "bare", "closed"] { try await database.createQueue(queue) }
         try await database.sql("create role \(role) login")
-        for queue in ["good", "bare"] { try await grant(database, queue, to: role) }
+        for queue in ["good", "bare"] { try await database.grant(queue, to: role) }
         try await database.sql("revoke delete on pgmq.q_bare from \(role)")
         let ledger = Ledger()
         defer { ledger.remove() }
@@ -33,8 +33,8 @@ import Testing
         #expect(try await database.int("select count(*) from pgmq.a_good") == 103)
         #expect(ledger.starts.count { $0.queue == "closed" } == 0)
         #expect(try await database.int("select max(read_ct) from pgmq.q_closed") == 0)
-        try await grant(database, "bare", to: role)
-        try await grant(database, "closed", to: role)
+        try await database.grant("bare", to: role)
+        try await database.grant("closed", to: role)
         try await eventually("the queues go on") {
             let left = try await [database.count("bare"), database.count("closed")]
             return left == [0, 0]
@@ -58,7 +58,7 @@ import Testing
         try await database.sql("select pgmq.create($1)", [.text(queue + "_dlq")])
         try await database.sql("select pgmq.enable_notify_insert($1, 250)", [.text(queue + "_dlq")])
         try await database.sql("create role \(role) login")
-        try await grant(database, queue, to: role)
+        try await database.grant(queue, to: role)
         let ledger = Ledger()
         defer { ledger.remove() }
         var settings = Settings(database, queue: queue, extra: [#"on_success = "archive""#, "max_attempts = 1"])
@@ -69,19 +69,5 @@ import Testing
         try await eventually("it is dead-lettered") { try await database.count(queue + "_dlq") == 1 }
         #expect(!daemon.log.contains("permission denied"))
         #expect(try await daemon.stop() == 0)
-    }
-
-    private func grant(_ database: TestDatabase, _ queue: String, to role: String) async throws {
-        let options = QueueOptions(
-            visibilityTimeout: .seconds(2),
-            maxMessageBytes: 1 << 20,
-            archives: true,
-            durable: true,
-            deadLetter: QueueName(queue + "_dlq")
-        )
-        let statements = try await database.connected {
-            try await Grants($0, role: role).statements(for: [(QueueName(queue), options)])
-        }
-        for statement in statements { try await database.sql(statement) }
     }
 }

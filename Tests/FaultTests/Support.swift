@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import PGMQ
 import Postgres
 import TestSupport
 
@@ -29,6 +30,51 @@ extension TestDatabase {
             let result = try await body()
             _ = try await connection.run([Statement(end)], deadline: .seconds(30))
             return result
+        }
+    }
+
+    /// What `pgmqd grants` prints for this queue.
+    func grant(_ queue: String, to role: String) async throws {
+        let options = QueueOptions(
+            visibilityTimeout: .seconds(2),
+            maxMessageBytes: 1 << 20,
+            archives: true,
+            durable: true,
+            deadLetter: QueueName(queue + "_dlq")
+        )
+        let statements = try await connected {
+            try await Grants($0, role: role).statements(for: [(QueueName(queue), options)])
+        }
+        for statement in statements { try await sql(statement) }
+    }
+
+    /// The roles of a daemon's connections that stand: `work` twice, `renew`, `listen`.
+    func roles() async throws -> [String] {
+        let rows = try await sql(
+            """
+            select substr(application_name, 7) from pg_stat_activity
+            where datname = current_database() and application_name like 'pgmqd %' order by 1
+            """
+        )
+        return (0..<rows.count).compactMap { rows.text($0, 0) }
+    }
+
+    /// Ends connections of a daemon: all, or those of one role.
+    func terminate(_ role: String = "%") async throws {
+        try await sql(
+            """
+            select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and application_name like 'pgmqd ' || $1
+            """,
+            [.text(role)]
+        )
+    }
+
+    /// Returns when the only message's lease has been extended beyond the end that it has now, and that has passed.
+    func leaseOutlasted(_ queue: String) async throws {
+        let end = try await text("select max(vt)::text from pgmq.q_\(queue)") ?? ""
+        try await eventually("the lease has been outlasted") {
+            try await int("select (clock_timestamp() > $1::timestamptz)::int", [.text(end)]) == 1
         }
     }
 
