@@ -53,9 +53,16 @@ extension Flow {
                 hold(item, failure, now)
             } else if settlements.count > 1 {
                 split(item, after: .zero, now)
-            } else if !failure.isConflict, refusedAlone(settlements[0]) {
-                hold(item, failure, now)
             } else {
+                item.isOwnFault = item.isOwnFault || item.refusedAt.map { $0 < landings } ?? false
+                item.refusedAt = item.refusedAt ?? landings
+                // A reason that may only be in the wrong encoding says nothing of others.
+                if !failure.isConflict, !item.isOwnFault, failure.isMissing || settlements[0].inASCII == settlements[0],
+                    refusedAlone(settlements[0])
+                {
+                    hold(item, failure, now)
+                    return false
+                }
                 item.rejections += 1
                 cannotSettle(item, failure, now)
             }

@@ -179,8 +179,7 @@ extension Flow {
         if case .only = claim.reach {
             completedGroup(exchange, result, now: now)
         } else {
-            pause = nil
-            pauses = 0
+            if !isHeldUp { (pause, pauses) = (nil, 0) }
             let took = now - result.sent
             floor.claimed(claim, result.claimed, clock: result.clock, took: took, now: now)
             attention.claimed(result.claimed.count, of: claim.limit, reach: claim.reach, took: took, now: now)
@@ -241,6 +240,9 @@ extension Flow {
             claimRefused(failure, now: now)
         }
     }
+
+    /// The pause is for outcomes: it ends with the first that is written, and not with a claim.
+    private var isHeldUp: Bool { pause?.cause == .outcomes || pause?.cause == .kept && stuck > 0 }
 
     /// A pause grows once for each round that ends in it: several calls of a round find out at the same time.
     mutating func takePause(_ reason: String, _ cause: Pause.Cause, now: Instant) {

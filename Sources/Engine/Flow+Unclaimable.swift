@@ -22,9 +22,9 @@ extension Flow {
 
     /// What is to be written down of rows that are passed over, for those who look from outside.
     private mutating func marks() -> UnclaimableOrder? {
-        guard !isMarking, !unclaimable.untold.isEmpty || !unclaimable.recovered.isEmpty, !isPaused(at: asked) else {
-            return nil
-        }
+        guard !isMarking, !unclaimable.isSearching, !isPaused(at: asked),
+            !unclaimable.untold.isEmpty || !unclaimable.recovered.isEmpty
+        else { return nil }
         isMarking = true
         let named = unclaimable.untold.sorted().compactMap { unclaimable.rows[$0] }
         return .mark(

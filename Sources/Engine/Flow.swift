@@ -226,7 +226,7 @@ public struct Flow: Sendable {
     /// What is to be logged since the last call.
     public mutating func takeNews() -> News? {
         if losses.isEmpty, burials.isEmpty, troubles.isEmpty, failures.isEmpty, cutOff.isEmpty, abandoned == 0,
-            !unclaimable.hasNews
+            !hasUnclaimableNews
         {
             return nil
         }
@@ -241,9 +241,12 @@ public struct Flow: Sendable {
             failed: failures,
             cutOff: cutOff,
             abandoned: abandoned,
-            unclaimable: unclaimable.takeNews()
+            unclaimable: hasUnclaimableNews ? unclaimable.takeNews() : []
         )
     }
+
+    /// While the search goes on, what was found may still turn out to be common to all.
+    private var hasUnclaimableNews: Bool { unclaimable.hasNews && !unclaimable.isSearching }
 
     mutating func releaseReady() {
         while let waiting = ready.popFirst() { release(waiting.lease) }
@@ -353,7 +356,9 @@ struct Repeat: Sendable {
     var rejections = 0
     /// Value of ``Flow/landings`` when nothing passed. If it has grown since, others got through.
     var exhaustedAt: Int?
-    /// There was room for others meanwhile.
+    /// Value of ``Flow/landings`` when it was first refused, being one by itself.
+    var refusedAt: Int?
+    /// Others have gone through meanwhile.
     var isOwnFault = false
     /// The database answered, changed nothing, and the row still carries the fence.
     var isStuck = false
