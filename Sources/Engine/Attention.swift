@@ -146,6 +146,7 @@ struct Attention: Sendable {
 
     mutating func hint(now: Instant) {
         isHinted = true
+        futileLooks = 0
         switch state {
         case .awake:
             break

@@ -195,21 +195,23 @@ extension Flow {
         let half = item.settlements.count / 2
         first.settlements = Array(item.settlements[..<half])
         second.settlements = Array(item.settlements[half...])
-        put(first, after: delay, now)
-        put(second, after: delay, now)
+        // In front of the others: so the first single outcome is reached after as many steps as there are halvings, and
+        // not after all others have been halved as often.
+        put(second, after: delay, now, first: true)
+        put(first, after: delay, now, first: true)
     }
 
-    private mutating func put(_ item: Repeat, after delay: Duration, _ now: Instant) {
+    private mutating func put(_ item: Repeat, after delay: Duration, _ now: Instant, first: Bool = false) {
         var item = item
         item.notBefore = now + delay
-        put(item)
+        put(item, first: first)
     }
 
-    mutating func put(_ item: Repeat) {
+    mutating func put(_ item: Repeat, first: Bool = false) {
         guard !item.settlements.isEmpty else { return }
         if item.tries == 1 { firstRepeats += 1 }
         if item.tries > Self.patientTries { caution.settled(item.settlements) }
-        again.append(item)
+        again.insert(item, at: first ? 0 : again.count)
     }
 }
 

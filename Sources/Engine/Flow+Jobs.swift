@@ -179,7 +179,7 @@ extension Flow {
         if case .only = claim.reach {
             completedGroup(exchange, result, now: now)
         } else {
-            if !isHeldUp { (pause, pauses) = (nil, 0) }
+            if !isHeldUp, pause?.cause != .claims || !result.claimed.isEmpty { (pause, pauses) = (nil, 0) }
             let took = now - result.sent
             floor.claimed(claim, result.claimed, clock: result.clock, took: took, now: now)
             attention.claimed(result.claimed.count, of: claim.limit, reach: claim.reach, took: took, now: now)
@@ -274,6 +274,8 @@ extension Flow {
     }
 
     public mutating func probed(_ probe: Probe?, now: Instant) {
+        // Whatever no claim could take is not there any more.
+        if pause?.cause == .claims, probe?.hasVisible == false { (pause, pauses) = (nil, 0) }
         attention.probed(probe, interval: interval * (0.9 + 0.2 * random.draw()), now: now)
     }
 

@@ -74,6 +74,7 @@ extension Flow {
             break
         case .busy(_, smaller: true), .overdue, .exhausted:
             // A server that is slow, or short of something, is more likely than a row that takes more than a call may.
+            if case .overdue = failure { slowClaims += 1 }
             slowClaims += 1
             guard slowClaims > Self.mostSlowClaims else { return false }
             slowClaims = 0

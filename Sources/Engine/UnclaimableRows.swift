@@ -74,6 +74,8 @@ struct UnclaimableRows: Sendable {
     /// Rows refused alone in this search while nothing passed.
     private var refusedAlone: [Candidate] = []
     private var listedCount = 0
+    /// The search under way has claimed something.
+    private var hasPassed = false
     private var isAsking = false
     /// What the next write to the journal has to tell: rows to name, and rows to name no more.
     private(set) var untold: Set<Int64> = []
@@ -133,6 +135,7 @@ struct UnclaimableRows: Sendable {
         guard state == .calm else { return }
         state = .listing(claim)
         refusedAlone = []
+        hasPassed = false
     }
 
     /// Any other claim brought something.
@@ -156,6 +159,7 @@ struct UnclaimableRows: Sendable {
         isAsking = false
         if !found.isEmpty {
             refusedAlone = []
+            hasPassed = isSearching
             for id in rows.keys where !found.contains(id) { rows[id]?.isOwnFault = true }
             // What refused one of them may be over for the others, too.
             if group.contains(where: { rows[$0.messageID] != nil }) {
@@ -253,6 +257,7 @@ struct UnclaimableRows: Sendable {
             rows[candidate.messageID]
             ?? Row(candidate: candidate, reason: reason, firstRefused: now, nextLook: now)
         if row.candidate != candidate { row.firstRefused = now }
+        if isSearching, hasPassed { row.isOwnFault = true }
         row.candidate = candidate
         row.reason = reason
         row.looks += 1

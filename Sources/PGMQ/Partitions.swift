@@ -44,7 +44,8 @@ struct Partitions: Sendable {
         var now: [UInt16: QueueTable] = [:]
         defer { isComplete = !partitions.isEmpty && now.count == partitions.count }
         for partition in partitions {
-            guard let table = Self.table(partition, of: parent), let number = number(for: partition.oid) else { continue }
+            guard let table = Self.table(partition, of: parent), let number = number(for: partition.oid)
+            else { continue }
             if tables[number] != nil { kept += 1 }
             now[number] = table
         }

@@ -181,11 +181,14 @@ public struct Schema: Sendable {
         guard let shape, shape.isPartitioned else { return nil }
         let refused = shape.partitions.filter { !$0.isWorkable }
         guard let first = refused.first else {
-            return "queue \"\(queue)\": its \(shape.partitions.count) partitions are worked one by one, on their own tables"
+            return
+                "queue \"\(queue)\": its \(shape.partitions.count) partitions are worked one by one, on their own tables"
         }
-        return "queue \"\(queue)\": \(refused.count) of \(shape.partitions.count) partitions are worked through the parent, "
-            + "which is slower, because the role may not select, update and delete on \(first.table); `pgmqd grants` prints "
-            + "what is missing"
+        return """
+            queue "\(queue)": \(refused.count) of \(shape.partitions.count) partitions are worked through the parent, which \
+            is slower, because the role may not select, update and delete on \(first.table); `pgmqd grants` prints what \
+            is missing
+            """
     }
 
     /// The indexes that a partitioned queue needs and PGMQ does not make, as statements to be run by hand: on a large

@@ -44,7 +44,8 @@ struct Check: AsyncParsableCommand {
             var problems: [String] = []
             var ways: [String] = []
             for queue in loaded.queues {
-                if let way = try await Schema(connection).wayOfWorking(QueueName(queue.writtenName)) { ways.append(way) }
+                let way = try await Schema(connection).wayOfWorking(QueueName(queue.writtenName))
+                if let way { ways.append(way) }
                 problems += try await Schema(connection).problems(
                     of: QueueName(queue.writtenName),
                     deadLetter: QueueName(queue.deadLetter)

@@ -20,14 +20,14 @@ import Testing
         let ledger = Ledger()
         defer { ledger.remove() }
         let daemon = try await Workers.start(Self.patient(settings), ledger)
-        try await daemon.logged("database is away")
+        try await daemon.logged("database unreachable")
         #expect(try await daemon.stop() == 0)
     }
 
     @Test func `a daemon whose database was stopped stops at once`() async throws {
         try await withIdleDaemon { daemon, server, _ in
             await server.postgres.stop(.fast)
-            try await daemon.logged("database is away")
+            try await daemon.logged("database unreachable")
             #expect(try await daemon.stop() == 0)
         }
     }
@@ -39,7 +39,7 @@ import Testing
             let frozen = try await database.processes()
             for process in frozen { kill(process, SIGSTOP) }
             defer { for process in frozen { kill(process, SIGCONT) } }
-            if isKnown { try await daemon.logged("database is away") }
+            if isKnown { try await daemon.logged("database unreachable") }
             #expect(try await daemon.stop() == 0)
         }
     }

@@ -101,7 +101,7 @@ import Testing
         guard let exchange = job?.exchange else { return #expect(job != nil) }
         let kept = ExchangeResult(refused: fences, kept: fences, clock: clock(2), sent: at(1))
         flow.completed(exchange, kept, now: at(2))
-        #expect(flow.snapshot(now: at(2)).paused?.hasPrefix("the database keeps messages") == true)
+        #expect(flow.snapshot(now: at(2)).paused?.hasPrefix("settlements change no row") == true)
         #expect(flow.counters.lost == 0)
         #expect(flow.takeNews() == nil)
         let renewal = flow.nextRenewal(now: at(3))

@@ -288,7 +288,7 @@ extension Job {
         var table = Table(Array(1...20))
         table.swallowed = Set(table.rows)
         table.play(until: 30_000)
-        #expect(table.pauses == ["no claim changes a row; a trigger or a policy swallows every update"])
+        #expect(table.pauses == ["claims change no row, because a trigger or a policy swallows every update"])
         #expect(table.named.isEmpty)
         table.swallowed = []
         table.play(until: 60_000)

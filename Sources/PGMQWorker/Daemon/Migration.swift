@@ -37,7 +37,9 @@ public struct Migration: Sendable {
                 lines.append("queue \(name) is busy: its doorbell stays as it is; run migrate again")
             }
             for statement in try await schema.missingIndexes(of: name) {
-                lines.append("queue \(name) needs an index, which takes time and locks on a large table; make it by hand:")
+                lines.append(
+                    "queue \(name) needs an index, which takes time and locks on a large table; make it by hand:"
+                )
                 lines.append(statement)
             }
         }
