@@ -25,13 +25,19 @@ struct Attention: Sendable {
         case register
         case unregister
         case probe
+        case watch
         case rest(until: Instant?)
     }
 
     static let dozes: [Duration] = [1, 2, 4, 8, 15, 20].map { .milliseconds($0) }
     static let looks: [Duration] = [25, 50, 300, 1000, 3000].map { .milliseconds($0) }
-    /// A visible message that another client holds locked is looked at every 25, 50, 100, 200 and 400 ms.
+    /// A visible message that another client holds locked is looked at after 25, 50, 100, 200 and 400 ms. After that its
+    /// lock is waited for.
     static let mostFutileSteps = 4
+    /// A wait that was shorter has not waited.
+    private static let leastWait: Duration = .milliseconds(100)
+    /// Where nobody can wait for locks, they are looked at as before for so long.
+    private static let withoutWatch: Duration = .seconds(10)
     /// Ringing goes on this long into a busy time, so that single messages cost no locking and unlocking each.
     static let ringsFor: Duration = .milliseconds(20)
     /// PGMQ's trigger is silent for 250 ms, by default, after each sound.
@@ -62,6 +68,10 @@ struct Attention: Sendable {
     private var sawVisible = false
     /// Claims of everything that brought nothing although a peek had seen a visible message: somebody holds it locked.
     private var futileLooks = 0
+    private var watching = false
+    /// How long the last wait for a lock took; zero: there was none before this look.
+    private var watchedFor: Duration = .zero
+    private var noWatchBefore: Instant?
 
     /// Whether the last claim of everything left a message in sight, so that it is time to ask which.
     private(set) var isFutile = false
@@ -115,10 +125,14 @@ struct Attention: Sendable {
                 hint(now: now)
                 return .claim
             }
-            guard !probing else { return .rest(until: earliest(due, followUp)) }
-            if next <= now { return .probe }
+            guard !probing, !watching else { return .rest(until: earliest(due, followUp)) }
+            if next <= now { return waitsForLock(now: now) ? .watch : .probe }
             return .rest(until: earliest(next, earliest(due, followUp)))
         }
+    }
+
+    private func waitsForLock(now: Instant) -> Bool {
+        futileLooks > Self.mostFutileSteps && (noWatchBefore.map { $0 <= now } ?? true)
     }
 
     mutating func began(_ step: Step, now: Instant) {
@@ -137,6 +151,8 @@ struct Attention: Sendable {
             unregistering = true
         case .probe:
             probing = true
+        case .watch:
+            watching = true
         case .rest:
             break
         }
@@ -233,7 +249,9 @@ struct Attention: Sendable {
             // Rarely: a lock is what it is nearly always.
             isFutile = sawVisible && futileLooks % 64 == 2
             sawVisible = false
-            state = .asleep(step: 0, next: now + Self.looks[0] * (1 << min(futileLooks, Self.mostFutileSteps)))
+            let delay = Self.looks[0] * (1 << min(futileLooks, Self.mostFutileSteps))
+            state = .asleep(step: 0, next: watchedFor >= Self.leastWait ? now : now + delay)
+            watchedFor = .zero
         case .registering, .asleep:
             break
         }
@@ -258,6 +276,25 @@ struct Attention: Sendable {
             if isListening { state = .registering(sent: false) }
         case .awake, .drowsy, .registering:
             break
+        }
+    }
+
+    /// - Parameter watched: nil if nobody could wait.
+    mutating func watched(_ watched: Watched?, took: Duration, now: Instant) {
+        watching = false
+        guard case .asleep = state else { return }
+        switch watched {
+        case .free, .stillLocked:
+            // Others may have become visible meanwhile.
+            sawVisible = true
+            watchedFor = took
+            state = .lastLook
+        case .nothing:
+            futileLooks = 0
+            state = .asleep(step: 0, next: now)
+        case nil:
+            noWatchBefore = now + Self.withoutWatch
+            state = .asleep(step: 0, next: now)
         }
     }
 

@@ -6,6 +6,7 @@ public enum Job: Sendable, Equatable {
     case unregister
     case probe(besides: Bool, passingOver: [Int64])
     case list(Claim)
+    case watch(passingOver: [Int64])
 }
 
 extension Flow {
@@ -85,6 +86,8 @@ extension Flow {
             return .unregister
         case .probe:
             return .probe(besides: attention.looksBesides, passingOver: unclaimable.passedOver)
+        case .watch:
+            return .watch(passingOver: unclaimable.passedOver)
         case .rest(let until):
             restUntil = until
             return nil
@@ -277,6 +280,10 @@ extension Flow {
         // Whatever no claim could take is not there any more.
         if pause?.cause == .claims, probe?.hasVisible == false { (pause, pauses) = (nil, 0) }
         attention.probed(probe, interval: interval * (0.9 + 0.2 * random.draw()), now: now)
+    }
+
+    public mutating func watched(_ watched: Watched?, took: Duration, now: Instant) {
+        attention.watched(watched, took: took, now: now)
     }
 
     // MARK: - Phantoms

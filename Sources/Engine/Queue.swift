@@ -22,6 +22,9 @@ public protocol Queue: Sendable {
     ///   - passingOver: rows of this queue that do not count, because no claim can take them.
     func probe(besides: Bool, passingOver: [Int64]) async throws(QueueFailure) -> Probe
 
+    /// Waits for a visible message that another transaction holds locked, no longer than a call may take.
+    func watch(passingOver: [Int64]) async throws(QueueFailure) -> Watched
+
     /// The rows that this claim would take, without their bodies and without changing them.
     func list(_ claim: Claim) async throws(QueueFailure) -> [Candidate]
 
@@ -189,6 +192,15 @@ public struct Probe: Sendable, Equatable {
         self.nextDue = nextDue
         self.hasWriters = hasWriters
     }
+}
+
+/// What became of a visible message that was waited for.
+public enum Watched: Sendable, Equatable {
+    /// Nobody holds it locked.
+    case free
+    case stillLocked
+    /// No message is visible.
+    case nothing
 }
 
 /// Why the database did not do what was asked, as far as the engine's next step depends on it.

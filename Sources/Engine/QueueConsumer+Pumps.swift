@@ -55,6 +55,10 @@ extension QueueConsumer {
         case .probe(let besides, let passingOver):
             let probe = try? await queue.probe(besides: besides, passingOver: passingOver)
             perform { flow, now in flow.probed(probe, now: now) }
+        case .watch(let passingOver):
+            let began = Instant.now
+            let watched = try? await queue.watch(passingOver: passingOver)
+            perform { flow, now in flow.watched(watched, took: now - began, now: now) }
         case .list(let claim):
             let result: Result<[Candidate], QueueFailure>
             do throws(QueueFailure) {

@@ -32,6 +32,8 @@ public final class Database: Sendable {
     let renewing: ConnectionPool
     let listener: Listener
     let prober = Prober()
+    /// A queue waits for a lock, on a connection of its own.
+    let isWatching = Atomic(false)
     let logger: Logger
     private let epoch: Epoch
 

@@ -231,6 +231,37 @@ public final class PGMQQueue: Engine.Queue {
         }
     }
 
+    /// On a connection that is opened for it: a wait for somebody's lock keeps none of the others busy. One queue of a
+    /// daemon waits at a time.
+    public func watch(passingOver: [Int64]) async throws(QueueFailure) -> Watched {
+        let statements = try await onWork { _, statements async throws(QueueFailure) in statements }
+        guard database.isWatching.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
+            throw .busy("another queue waits for a lock", smaller: false)
+        }
+        defer { database.isWatching.store(false, ordering: .relaxed) }
+        return try await Self.call { () async throws(PostgresError) in
+            let deadline = self.database.settings.callDeadline
+            let connection = try await Connection.open(
+                url: self.database.settings.url,
+                application: "pgmqd watch",
+                deadline: deadline
+            )
+            let result: Result<Watched, PostgresError>
+            do throws(PostgresError) {
+                let limits = Limits(deadline: deadline)
+                let rows = try await connection.transaction(
+                    [statements.watch(passingOver: passingOver)],
+                    limits: limits
+                ).rows[0]
+                result = .success(rows.count > 0 ? .free : .nothing)
+            } catch {
+                result = error.sqlState?.code == "55P03" ? .success(.stillLocked) : .failure(error)
+            }
+            await connection.close()
+            return try result.get()
+        }
+    }
+
     public func list(_ claim: Claim) async throws(QueueFailure) -> [Candidate] {
         let rows = try await onWork { connection, statements async throws(QueueFailure) in
             try await Self.call { () async throws(PostgresError) in

@@ -142,7 +142,8 @@ struct QueueStatements: Sendable {
         of claim: Claim,
         from table: QueueTable,
         _ columns: String,
-        _ parameters: inout Parameters
+        _ parameters: inout Parameters,
+        lock: String = "for update skip locked"
     ) -> String {
         var conditions: [String] = []
         switch claim.reach {
@@ -165,8 +166,17 @@ struct QueueStatements: Sendable {
         return """
             select \(columns) from \(table.name) q \
             where \(conditions.joined(separator: " and "))\(table.andCondition) \
-            order by q.vt limit \(limit) for update skip locked
+            order by q.vt limit \(limit) \(lock)
             """
+    }
+
+    /// Locks the first visible row, and waits for it where another transaction holds it.
+    func watch(passingOver: [Int64]) -> Statement {
+        var parameters = Parameters()
+        var claim = Claim(limit: 1, reach: .all, floor: nil)
+        claim.passingOver = passingOver
+        let sql = selection(of: claim, from: whole, "q.msg_id", &parameters, lock: "for no key update")
+        return Statement(sql, parameters.values)
     }
 
     /// What a claim has left, because it was too large for it.

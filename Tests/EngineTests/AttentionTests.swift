@@ -229,8 +229,31 @@ import Testing
             return wait
         }
         var waits: [Duration?] = []
-        for _ in 0..<8 { waits.append(look()) }
-        #expect(waits == [25, 50, 100, 200, 400, 400, 400, 400].map { .milliseconds($0) })
+        for _ in 0..<5 { waits.append(look()) }
+        #expect(waits == [25, 50, 100, 200, 400].map { .milliseconds($0) })
+        // After that its lock is waited for: as long as a call may take, and again.
+        #expect(flow.nextJob(now: now) == nil)
+        now = flow.nextAlarm() ?? now
+        for _ in 0..<3 {
+            #expect(flow.nextJob(now: now) == .watch(passingOver: []))
+            #expect(flow.nextJob(now: now) == nil)
+            now = now + .milliseconds(1000)
+            flow.watched(.stillLocked, took: .milliseconds(1000), now: now)
+            let claim = flow.nextJob(now: now)
+            #expect(claim?.claim?.reach == .all, "others may have come")
+            flow.answer(claim, at: now)
+        }
+        #expect(flow.nextJob(now: now) == .watch(passingOver: []))
+        now = now + .milliseconds(300)
+        flow.watched(.free, took: .milliseconds(300), now: now)
+        let freed = flow.nextJob(now: now)
+        #expect(freed?.claim?.reach == .all, "at once")
+        flow.answer(freed, at: now)
+        // One that is free and is not claimed has not been waited for: the looks grow rarer again.
+        #expect(flow.nextJob(now: now) == .watch(passingOver: []))
+        flow.watched(.free, took: .zero, now: now)
+        flow.answer(flow.nextJob(now: now), at: now)
+        #expect(flow.nextJob(now: now) == nil)
         flow.hint(.notified, now: now)
         while !flow.snapshot(now: now).isAsleep {
             if let job = flow.nextJob(now: now) {

@@ -50,6 +50,8 @@ final class HeldQueue: Engine.Queue {
         Probe(hasVisible: false, nextDue: nil, hasWriters: false)
     }
 
+    func watch(passingOver: [Int64]) async throws(QueueFailure) -> Watched { .nothing }
+
     func list(_ claim: Claim) async throws(QueueFailure) -> [Candidate] { [] }
 
     func fallAsleep() async throws(QueueFailure) -> Bool { false }

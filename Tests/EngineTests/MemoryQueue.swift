@@ -88,6 +88,8 @@ final class MemoryQueue: Queue {
         return probe
     }
 
+    func watch(passingOver: [Int64]) async throws(QueueFailure) -> Watched { .nothing }
+
     func list(_ claim: Claim) async throws(QueueFailure) -> [Candidate] {
         guard case .listed(let candidates) = await ask(.list(claim)) else { throw .cancelled }
         return candidates

@@ -59,6 +59,9 @@ private struct Table {
         case .probe(_, let passedOver):
             let isVisible = rows.contains { !passedOver.contains($0) }
             flow.probed(Probe(hasVisible: isVisible, nextDue: nil, hasWriters: false), now: at(now))
+        case .watch(let passedOver):
+            let isVisible = rows.contains { !passedOver.contains($0) }
+            flow.watched(isVisible ? .free : .nothing, took: .zero, now: at(now))
         }
     }
 

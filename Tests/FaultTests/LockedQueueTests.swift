@@ -54,6 +54,49 @@ import Testing
         #expect(try await database.count("locked_dlq") == 0)
     }
 
+    @Test
+    func `the lock of a message that another client holds is waited for, and the message is done once it is free`()
+        async throws
+    {
+        let database = try await TestServer.common().database()
+        try await database.createQueue("work")
+        let ledger = Ledger()
+        defer { ledger.remove() }
+        // Nothing polls for an hour.
+        let settings = Settings.patient(database, queue: "work", extra: [#"poll_interval = "1h""#])
+        let held = try await database.send("work", ["{}"])[0]
+        let daemon = try await database.inTransaction(
+            ["select msg_id from pgmq.q_work for update"],
+            end: "rollback"
+        ) {
+            let daemon = try DaemonProcess(settings.text, program: "LedgerDaemon", environment: ledger.environment)
+            try await daemon.ready()
+            try await eventually("the daemon waits for the lock") {
+                try await database.int(
+                    """
+                    select count(*) from pg_stat_activity
+                    where datname = $1 and application_name = 'pgmqd watch' and wait_event_type = 'Lock'
+                    """,
+                    [.text(database.name)]
+                ) == 1
+            }
+            // Another message is not kept waiting by it.
+            let other = try await database.send("work", ["{}"])[0]
+            try await eventually("the other is done") { ledger.ends.contains { $0.id == other } }
+            #expect(!ledger.starts.contains { $0.id == held })
+            try await eventually("it waits again") {
+                try await database.int(
+                    "select count(*) from pg_stat_activity where datname = $1 and application_name = 'pgmqd watch'",
+                    [.text(database.name)]
+                ) == 1
+            }
+            return daemon
+        }
+        try await eventually("it is done") { try await database.count("work") == 0 }
+        #expect(try await daemon.stop() == 0)
+        #expect(ledger.runs[held] == 1)
+    }
+
     @Test func `no connection is ever idle in a transaction under load`() async throws {
         let database = try await TestServer.common().database()
         try await database.createQueue("work")

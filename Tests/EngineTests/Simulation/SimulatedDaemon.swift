@@ -63,6 +63,7 @@ struct Call {
         case unregister
         case probe([Int64])
         case list(Claim)
+        case watch([Int64])
     }
 
     enum Fate: Equatable {

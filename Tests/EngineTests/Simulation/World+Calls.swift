@@ -11,6 +11,7 @@ extension World {
         case .unregister: request(.unregister, from: index)
         case .probe(_, let passedOver): request(.probe(passedOver), from: index)
         case .list(let claim): request(.list(claim), from: index)
+        case .watch(let passedOver): request(.watch(passedOver), from: index)
         }
     }
 
@@ -24,6 +25,9 @@ extension World {
         )
         trace?.note(now, "daemon \(daemons[index].incarnation) sends #\(id) \(request), \(fate)")
         switch fate {
+        case .served where request.isWatch:
+            // It waits at the server.
+            events.put(.executes(call: id), at: now + dice.between(1000, 200_000))
         case .served, .replyLost, .failsAtCommit:
             events.put(.executes(call: id), at: now + dice.between(50, plan.scenario == .load ? 400 : 2000))
         case .lost:
@@ -104,7 +108,7 @@ extension World {
         case .renew(let order): .renew(order.fences, notAfter: order.notAfter)
         case .closePhantoms(let held): .closePhantoms(daemon: call.incarnation, holding: held)
         case .list(let claim): .list(claim)
-        case .probe(let passedOver): .probe(passingOver: passedOver)
+        case .probe(let passedOver), .watch(let passedOver): .probe(passingOver: passedOver)
         case .register, .unregister: .probe(passingOver: [])
         }
     }
@@ -219,6 +223,9 @@ extension World {
             } else {
                 daemons[index].flow.probed(nil, now: time)
             }
+        case .watch(let passedOver):
+            let took = Duration.microseconds(now - call.sent)
+            daemons[index].flow.watched(call.failure == nil ? watched(passedOver) : nil, took: took, now: time)
         case .list:
             if call.failure == nil, case .listed(let candidates) = call.answer {
                 daemons[index].flow.listed(.success(candidates), now: time)
@@ -229,5 +236,20 @@ extension World {
             break
         }
         dispatch(index)
+    }
+
+    /// What a wait for the first visible row finds at its end.
+    private func watched(_ passedOver: [Int64]) -> Watched {
+        let visible = model.rows.filter { row in
+            !passedOver.contains(row.id) && row.committed.map { $0.vt <= clock } ?? false
+        }
+        if visible.isEmpty { return .nothing }
+        return visible.contains { $0.lockedBy == 0 } ? .free : .stillLocked
+    }
+}
+
+extension Call.Request {
+    fileprivate var isWatch: Bool {
+        if case .watch = self { true } else { false }
     }
 }
