@@ -17,7 +17,7 @@ extension Flow {
         landed(settlements)
         let earlier = endRepeat(exchange)
         if earlier?.tries == 1 { firstRepeats -= 1 }
-        let settlements = passedOn.isEmpty ? settlements : settlements.filter { passedOn.remove($0.fence) == nil }
+        let settlements = passedOn.isEmpty ? settlements : settlements.filter { !isPassedOn($0) }
         guard !settlements.isEmpty else { return false }
         var item = earlier ?? Repeat(settlements: settlements, notBefore: now, tries: 0)
         item.settlements = settlements
@@ -47,6 +47,9 @@ extension Flow {
             .conflict where exchange.claim != nil:
             // The claim that rode along may be what was refused: apart from it they show whether they are.
             put(item, after: .zero, now)
+        case .refused where !item.isOrdinary, .rejected where !item.isOrdinary, .conflict where !item.isOrdinary:
+            // Written once already, or kept by the database: it is neither divided nor taken for another's fault.
+            put(item, after: .seconds(1), now)
         case .refused, .rejected, .conflict:
             if item.exhaustedAt == landings, !item.isOwnFault, isCommonCause {
                 // Known to be everybody's, and nothing has passed since.
@@ -70,6 +73,13 @@ extension Flow {
         return false
     }
 
+    /// What a new lease has taken over goes no further here.
+    private mutating func isPassedOn(_ settlement: Settlement) -> Bool {
+        guard passedOn.remove(settlement.fence) != nil else { return false }
+        if settlement.delivery.isJournaled { lost.append(settlement.delivery) }
+        return true
+    }
+
     // MARK: - Everybody's fault
 
     /// So many outcomes refused alone, none having passed, have one cause.
@@ -89,16 +99,17 @@ extension Flow {
     /// Keeps together what nothing passes of, and sends it again later: no message is told of by itself.
     private mutating func hold(_ item: Repeat, _ failure: QueueFailure, _ now: Instant) {
         var held: [Settlement] = []
-        let kin = again.indices.filter { again[$0].isOrdinary }
+        let kin = again.indices.filter { again[$0].isOrdinary && !again[$0].isOwnFault }
         for index in kin.reversed() {
             let other = again.remove(at: index)
             if other.tries == 1 { firstRepeats -= 1 }
             held += other.settlements
         }
         held += item.settlements
-        let cause: Pause.Cause = if case .refused = failure { .missing } else { .outcomes }
-        takePause(failure.reason, cause, now: now)
-        let next = pause?.until ?? now
+        takePause(failure.reason, .outcomes, most: failure.isMissing ? Pause.Cause.missing.bounds.most : nil, now: now)
+        // One message that is new may be claimed before it: where all that is in hand is bad, only that one can show that
+        // others pass.
+        let next = (pause?.until ?? now) + (item.tries > Self.patientTries ? .milliseconds(100) : .zero)
         // One of them, another each time, shows whether it is over; for a batch one bad outcome would be enough to fail.
         let probe = Repeat(settlements: [held.removeFirst()], notBefore: next, tries: item.tries, exhaustedAt: landings)
         put(probe)
@@ -169,8 +180,8 @@ extension Flow {
             item.rejections = 0
         case .done, .retry, .snooze, .released, .condemned:
             if failure.isMissing {
-                takePause(failure.reason, .missing, now: now)
                 delay = Pause.Cause.missing.bounds.first
+                takePause(failure.reason, .outcomes, most: delay, now: now)
             } else {
                 // The last answer to a conflict comes while the lease lasts: after it the message would be done again.
                 let first = failure.isConflict ? min(.seconds(1), policy.visibilityTimeout / 40) : .seconds(1)
@@ -217,7 +228,7 @@ extension Flow {
 
 extension Repeat {
     /// It waits for no reason of its own.
-    fileprivate var isOrdinary: Bool { !isOwnFault && !isStuck && echoDue == nil }
+    fileprivate var isOrdinary: Bool { !isStuck && echoDue == nil }
 }
 
 /// An outcome that could not be written, for the log.

@@ -103,9 +103,13 @@ extension Flow {
         return reserve(floor.claim(limit: claimLimit, now: now, riding: true))
     }
 
-    func mayClaim(now: Instant) -> Bool {
-        lifecycle.state == .running && !isPaused(now: now) && !caution.isActive && !unclaimable.isFull
-            && stuck == 0 && !waitsForRenewal(now: now)
+    func mayClaim(now: Instant) -> Bool { !unclaimable.isFull && mayLook(now: now) }
+
+    /// Whether rows that no claim can take may be looked at. So many of them that nothing else is claimed are looked at
+    /// all the same, because that is how they become fewer.
+    func mayLook(now: Instant) -> Bool {
+        lifecycle.state == .running && !isPaused(now: now) && !caution.isActive && stuckForAll == 0
+            && !waitsForRenewal(now: now)
             && !closingPhantoms && freePlaces > 0
             && (held == 0 || bytesLeft >= bytesEach)
             && !largestWaits && !hasPhantoms && (closePhantomsAt.map { now < $0 } ?? true)
@@ -190,7 +194,10 @@ extension Flow {
                 slowClaims = 0
                 unclaimable.othersPassed()
             }
-            if attention.isFutile { unclaimable.search(claim) }
+            if attention.isFutile, !unclaimable.isSearching {
+                searchReason = nil
+                unclaimable.search(claim)
+            }
         }
         accept(result.claimed, until: result.sent + policy.visibilityTimeout, now: now)
     }
@@ -245,17 +252,20 @@ extension Flow {
     }
 
     /// The pause is for outcomes: it ends with the first that is written, and not with a claim.
-    private var isHeldUp: Bool { pause?.cause == .outcomes || pause?.cause == .kept && stuck > 0 }
+    private var isHeldUp: Bool { pause?.cause == .outcomes || pause?.cause == .kept && stuckForAll > 0 }
 
     /// A pause grows once for each round that ends in it: several calls of a round find out at the same time.
-    mutating func takePause(_ reason: String, _ cause: Pause.Cause, now: Instant) {
+    ///
+    /// - Parameter most: the longest it becomes, where that is not the cause's own.
+    mutating func takePause(_ reason: String, _ cause: Pause.Cause, most: Duration? = nil, now: Instant) {
         if let pause, pause.cause == cause, now < pause.until {
             self.pause?.reason = reason
             return
         }
         pauses = pause?.cause == cause ? pauses + 1 : 1
-        let (first, most) = cause.bounds
-        pause = Pause(until: now + grown(first, times: pauses - 1, most: most), reason: reason, cause: cause)
+        let (first, longest) = cause.bounds
+        let delay = grown(first, times: pauses - 1, most: most ?? longest)
+        pause = Pause(until: now + delay, reason: reason, cause: cause)
     }
 
     mutating func grown(_ first: Duration, times: Int, most: Duration) -> Duration {

@@ -34,6 +34,12 @@ extension Flow {
         renewing = false
         renewalFailures = 0
         lateRenewals.answered()
+        if let clock = renewals.clock { serverClock = (clock, renewals.sent) }
+        // What waited for this answer need not wait for the renewal's last moment.
+        for index in again.indices where again[index].echoDue != nil {
+            let isOver = again[index].settlements.allSatisfy { lateRenewals.end(of: $0.fence, now: now) == nil }
+            if isOver { again[index].notBefore = now }
+        }
         let until = renewals.sent + policy.visibilityTimeout
         var answers: [Fence: Renewal] = [:]
         for (fence, result) in zip(fences, renewals.results) { answers[fence] = result }

@@ -57,10 +57,14 @@ extension Flow {
         guard !exchange.settlements.isEmpty else { return }
         settling -= exchange.settlements.count
         landed(exchange.settlements)
-        if result.kept.isEmpty { landings += 1 }
+        let hasWritten = exchange.settlements.count > result.refused.count
+        if hasWritten { landings += 1 }
         let item = endRepeat(exchange)
         if item?.tries == 1 { firstRepeats -= 1 }
-        if item?.echoDue != nil { return }
+        if let due = item?.echoDue {
+            // A renewal may have hidden it until now, and nobody rings for that.
+            return attention.putOff(until: max(due, now))
+        }
         let refused = result.refused
         var moved: [Settlement] = []
         var kept: [Settlement] = []
@@ -87,11 +91,21 @@ extension Flow {
         caution.settled(exchange.settlements.filter { !open.contains($0.fence) })
         put(Repeat(settlements: moved, notBefore: now, tries: 1))
         guard !kept.isEmpty else { return }
-        takePause(Self.keptReason, .kept, now: now)
         // Their leases end soon, and the messages would run again.
         renewAt = now
-        let again = now + Pause.Cause.kept.bounds.first
-        put(Repeat(settlements: kept, notBefore: again, tries: (item?.tries ?? 0) + 1, isStuck: true))
+        var stuck = Repeat(settlements: kept, notBefore: now, tries: (item?.tries ?? 1) + 1, isStuck: true)
+        stuck.refusedAt = item?.refusedAt ?? landings
+        // While others are let go, it is these messages' own fault, and stops nobody else.
+        stuck.isOwnFault = item?.isOwnFault ?? false || hasWritten || stuck.refusedAt.map { $0 < landings } ?? false
+        if stuck.isOwnFault {
+            for settlement in kept {
+                troubles.append(Trouble(messageID: settlement.fence.messageID, reason: Self.keptReason))
+            }
+        } else {
+            takePause(Self.keptReason, .kept, now: now)
+        }
+        stuck.notBefore = now + (stuck.isOwnFault ? .seconds(10) : Pause.Cause.kept.bounds.first)
+        put(stuck)
     }
 
     static var keptReason: String {
@@ -105,7 +119,8 @@ extension Flow {
         if let delay = settlement.outcome.putsOff { attention.putOff(until: now + delay) }
         guard settlement.fence.source.outlivesDelay else { return }
         let known = echoes.removeValue(forKey: settlement.fence)
-        guard let end = lateRenewals.end(of: settlement.fence, now: now) ?? known else { return }
+        // Answered meanwhile, it cannot land any more; but it may have landed behind.
+        guard let end = lateRenewals.end(of: settlement.fence, now: now) ?? known.map({ _ in now }) else { return }
         let due = now + (settlement.outcome.putsOff ?? .zero)
         put(Repeat(settlements: [settlement], notBefore: end, tries: 2, echoDue: due))
     }
@@ -115,7 +130,7 @@ extension Flow {
         guard result.kept.isEmpty, let cause = pause?.cause else { return }
         switch cause {
         case .outcomes: pause = nil
-        case .kept where stuck == 0: pause = nil
+        case .kept where stuckForAll == 0: pause = nil
         case .kept, .noRoom, .database, .lock, .missing, .claims, .handler: break
         }
     }

@@ -3,7 +3,7 @@ extension Flow {
     mutating func unclaimableJob(now: Instant) -> Job? {
         guard lifecycle.state == .running else { return nil }
         if let order = marks() { return .exchange(Exchange(unclaimable: order)) }
-        guard mayClaim(now: now) else { return nil }
+        guard mayLook(now: now) else { return nil }
         // A claim by ids that brings less than its group leaves the rest of it in doubt: it is never cut short.
         switch unclaimable.step(room: min(freePlaces, policy.batchLimit), now: now) {
         case .list(var claim):
@@ -38,8 +38,10 @@ extension Flow {
     public mutating func listed(_ result: Result<[Candidate], QueueFailure>, now: Instant) {
         switch result {
         case .success(let candidates):
-            // Nothing to search: what a look sees is locked by another client, or gone.
             unclaimable.listed(candidates)
+            // Nothing to search. After a look, what it sees is locked by another client, or gone. After a claim that was
+            // refused, the refusal is no row's.
+            if !unclaimable.isSearching, let reason = searchReason { takePause(reason, .claims, now: now) }
         case .failure(let failure):
             unclaimable.failed()
             claimRefused(failure, now: now)
@@ -84,6 +86,7 @@ extension Flow {
         // After a search that found a common cause the queue pauses; the next one begins when the pause is over.
         var claim = claim
         claim.limit = max(1, min(policy.batchLimit, freePlaces))
+        searchReason = failure.reason
         unclaimable.search(claim)
         return true
     }
@@ -160,6 +163,8 @@ extension Flow {
                 unclaimable.couldNotMove(candidate, reason: reason, now: now)
             case .unavailable, .refused, .busy, .cancelled:
                 unclaimable.failed()
+                unclaimable.postpone(candidate, until: now + .seconds(1))
+                claimRefused(failure, now: now)
             }
         }
     }

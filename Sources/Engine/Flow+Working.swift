@@ -19,7 +19,8 @@ extension Flow {
         let size = leases.reduce(0) { $0 + ($1.isOversized ? 0 : $1.size) }
         bytesEach = max(1 << 10, (bytesEach + size / leases.count) / 2)
         earliestEnd = earliest(earliestEnd, until)
-        renewAt = earliest(renewAt, now + policy.visibilityTimeout / 3)
+        // Where the last renewal failed, the first lease tests the next.
+        renewAt = earliest(renewAt, renewalFailures > 0 ? now : now + policy.visibilityTimeout / 3)
         for lease in leases { accept(lease, until: until) }
         if caution.isActive { releaseReady() }
     }

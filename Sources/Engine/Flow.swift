@@ -79,6 +79,8 @@ public struct Flow: Sendable {
     /// Groups of a search whose claims are under way.
     var groupsAsked: [[Candidate]] = []
     var isMarking = false
+    /// Why the claim was refused that a search began with; nil: a look began it.
+    var searchReason: String?
     /// Claims in a row that took longer than a call may.
     var slowClaims = 0
     var pause: Pause?
@@ -126,9 +128,13 @@ public struct Flow: Sendable {
     var held: Int { ready.count + running + reserved }
     var capacity: Int { policy.workers + prefetch.places }
     /// Settlements that the database does not let go, of those not settled yet.
-    var stuck: Int {
+    var stuck: Int { countRepeats { $0.isStuck } }
+    /// Of these, those that met nothing that passed: then no other would be let go either.
+    var stuckForAll: Int { countRepeats { $0.isStuck && !$0.isOwnFault } }
+
+    private func countRepeats(where matches: (Repeat) -> Bool) -> Int {
         again.isEmpty && underway.isEmpty
-            ? 0 : (again + underway).reduce(0) { $1.isStuck ? $0 + $1.settlements.count : $0 }
+            ? 0 : (again + underway).reduce(0) { matches($1) ? $0 + $1.settlements.count : $0 }
     }
     var unsettled: Int { done.count + others.count + settling + again.reduce(0) { $0 + $1.settlements.count } }
 
@@ -213,7 +219,7 @@ public struct Flow: Sendable {
         if let fault { return fault.reason }
         if unclaimable.isFull { return "more than \(UnclaimableRows.limit) rows are unclaimable" }
         guard let pause, pause.cause != .database, pause.cause != .lock else { return nil }
-        return pause.reason
+        return pause.reason.loggableReason
     }
 
     /// Gives up what is not settled yet. The messages come back when their leases end.
@@ -300,7 +306,7 @@ public struct Flow: Sendable {
             waiting: ready.count,
             unsettled: unsettled,
             counters: counters,
-            paused: (pause ?? fault)?.reason,
+            paused: pause?.reason.loggableReason ?? fault?.reason,
             isAsleep: attention.isAsleep,
             isQuiet: lifecycle.state == .quiet
         )

@@ -166,10 +166,13 @@ public struct Renewals: Sendable, Equatable {
     public var results: [Renewal]
     /// Just before it was sent: the new ends are counted from here.
     public var sent: Instant
+    /// The server's clock at the transaction's start, where it is known.
+    public var clock: Timestamp?
 
-    public init(results: [Renewal], sent: Instant) {
+    public init(results: [Renewal], sent: Instant, clock: Timestamp? = nil) {
         self.results = results
         self.sent = sent
+        self.clock = clock
     }
 }
 

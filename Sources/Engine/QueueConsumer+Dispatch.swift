@@ -100,7 +100,7 @@ extension QueueConsumer {
                 row.staysForGood
                     ? "row passed over; it can be neither claimed nor dead-lettered, and stays in its queue"
                     : "row passed over, because no claim can take it; the queue claims the others",
-                metadata: ["msg_id": "\(row.messageID)", "reason": "\(row.reason)"]
+                metadata: ["msg_id": "\(row.messageID)", "reason": "\(row.reason.loggableReason)"]
             )
         }
         if !news.cutOff.isEmpty {
@@ -118,7 +118,7 @@ extension QueueConsumer {
         for trouble in news.troubles {
             logger.error(
                 "outcome refused, retried",
-                metadata: ["msg_id": "\(trouble.messageID)", "reason": "\(trouble.reason)"]
+                metadata: ["msg_id": "\(trouble.messageID)", "reason": "\(trouble.reason.loggableReason)"]
             )
         }
     }

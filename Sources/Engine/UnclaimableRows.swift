@@ -41,6 +41,7 @@ struct UnclaimableRows: Sendable {
         var candidate: Candidate
         var reason: String
         var firstRefused: Instant
+        var lastRefused: Instant
         var nextLook: Instant
         var looks = 0
         /// Others have been claimed since it was first refused.
@@ -66,6 +67,8 @@ struct UnclaimableRows: Sendable {
     static let limit = 1000
     /// So many rows refused alone, none having passed, have one cause.
     private static let common = 3
+    /// Of them, and so many more from elsewhere in the list: bad rows that came together lie together.
+    private static let elsewhere = 3
     /// So few rows are looked at one by one in any case.
     private static let few = 16
 
@@ -100,6 +103,11 @@ struct UnclaimableRows: Sendable {
             return .list(claim)
         case .halving(var groups):
             guard room > 0, var group = groups.popLast() else { return nil }
+            if refusedAlone.count >= Self.common, listedCount > Self.few, let elsewhere = Self.take(&groups, &group) {
+                state = .halving(groups)
+                isAsking = true
+                return .claim([elsewhere])
+            }
             if group.count > room {
                 groups.append(Array(group[room...]))
                 group = Array(group[..<room])
@@ -111,7 +119,7 @@ struct UnclaimableRows: Sendable {
             guard let row = rows.values.filter({ $0.nextLook <= now }).min(by: { $0.nextLook < $1.nextLook }) else {
                 return nil
             }
-            let isDue = row.isOwnFault && now - row.firstRefused >= Self.proof
+            let isDue = row.isOwnFault && row.lastRefused - row.firstRefused >= Self.proof
             // A row that could not be moved is tried as an ordinary one in between.
             if isDue, !row.staysForGood || row.looks % 2 == 1 {
                 isAsking = true
@@ -123,7 +131,18 @@ struct UnclaimableRows: Sendable {
         }
     }
 
-    /// When ``step(now:)`` may next have something, if nothing happens before.
+    /// Takes a row that is far from those that were refused, which may be the only bad ones: from the middle of what was
+    /// listed last.
+    private static func take(_ groups: inout [[Candidate]], _ group: inout [Candidate]) -> Candidate? {
+        groups.append(group)
+        let first = groups.removeFirst()
+        var rest = first
+        let taken = rest.remove(at: first.count / 2)
+        if !rest.isEmpty { groups.insert(rest, at: 0) }
+        return taken
+    }
+
+    /// When ``step(room:now:)`` may next have something, if nothing happens before.
     var nextStep: Instant? {
         isAsking || isSearching ? nil : rows.values.lazy.map(\.nextLook).min()
     }
@@ -230,6 +249,11 @@ struct UnclaimableRows: Sendable {
         untold.insert(candidate.messageID)
     }
 
+    /// The move was not tried, for a reason that is not the row's.
+    mutating func postpone(_ candidate: Candidate, until next: Instant) {
+        rows[candidate.messageID]?.nextLook = next
+    }
+
     mutating func told(_ ids: Set<Int64>, recovered count: Int) {
         untold.subtract(ids)
         recovered.removeFirst(min(count, recovered.count))
@@ -255,15 +279,19 @@ struct UnclaimableRows: Sendable {
     private mutating func passOver(_ candidate: Candidate, _ reason: String, now: Instant) {
         var row =
             rows[candidate.messageID]
-            ?? Row(candidate: candidate, reason: reason, firstRefused: now, nextLook: now)
+            ?? Row(candidate: candidate, reason: reason, firstRefused: now, lastRefused: now, nextLook: now)
         if row.candidate != candidate { row.firstRefused = now }
         if isSearching, hasPassed { row.isOwnFault = true }
         row.candidate = candidate
         row.reason = reason
+        row.lastRefused = now
         row.looks += 1
+        if isFull { state = .calm }
         var delay = Duration.seconds(1)
         for _ in 1..<max(2, min(row.looks, 10)) where row.looks > 1 { delay = delay * 2 }
-        row.nextLook = now + (row.staysForGood ? Self.mostFinalDelay : min(delay, Self.mostLookDelay))
+        let isProven = row.isOwnFault && row.lastRefused - row.firstRefused >= Self.proof
+        delay = row.staysForGood ? Self.mostFinalDelay : isProven ? .zero : min(delay, Self.mostLookDelay)
+        row.nextLook = now + delay
         if !row.isTold { hasNews = true }
         rows[candidate.messageID] = row
         untold.insert(candidate.messageID)
@@ -282,7 +310,7 @@ struct UnclaimableRows: Sendable {
     }
 
     private mutating func endsInCommonCause() -> Bool {
-        if refusedAlone.count >= Self.common, listedCount > Self.few {
+        if refusedAlone.count >= Self.common + Self.elsewhere, listedCount > Self.few {
             for candidate in refusedAlone { forget(candidate.messageID) }
             refusedAlone = []
             state = .calm

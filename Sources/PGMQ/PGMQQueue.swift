@@ -157,7 +157,7 @@ public final class PGMQQueue: Engine.Queue {
         if settlements.contains(where: \.outcome.rings) {
             pipeline.append(Statement("select pgmqd.ring($1)", [.text(name.folded)]))
         }
-        let partition = exchange.claim.map { self.partition(for: $0) } ?? 0
+        let partition = exchange.claim.map { self.partition(for: $0, statements) } ?? 0
         let claims = add(exchange.claim.map { statements.claim($0, from: partition) })
         let isClaimAlone = claims == 0
         // A claim may be lost by a crash where the fence notices; what it rides with may not, unless the queue says so.
@@ -193,8 +193,11 @@ public final class PGMQQueue: Engine.Queue {
 
     /// A claim in order goes on where the last one came from, as long as that is full. All others look through the
     /// parent, and find what is due in older partitions.
-    private func partition(for claim: Claim) -> UInt16 {
-        claim.reach == .floor ? state.withLock { $0.current } : 0
+    private func partition(for claim: Claim, _ statements: QueueStatements) -> UInt16 {
+        guard claim.reach == .floor else { return 0 }
+        let current = state.withLock { $0.current }
+        // These statements may be older than that partition, or newer.
+        return statements.partitions[current] == nil ? 0 : current
     }
 
     private func learn(from claimed: Claimed, _ claim: Claim) {
@@ -203,7 +206,7 @@ public final class PGMQQueue: Engine.Queue {
         let next = isFull ? claimed.commonPartition : 0
         state.withLock { state in
             if case .only = claim.reach { return }
-            state.current = next
+            state.current = state.partitions[next] == nil ? 0 : next
             // One that was made since the catalog was read.
             if claimed.hasUnknownPartition { state.epoch = -1 }
         }
@@ -294,7 +297,10 @@ public final class PGMQQueue: Engine.Queue {
     public func renew(_ renewal: RenewalOrder) async throws(QueueFailure) -> Renewals {
         let groups = Array(Dictionary(grouping: renewal.fences, by: \.source))
         let pool = database.renewing.isOpen || !database.work.isOpen ? database.renewing : database.work
-        return try await on(pool) { connection, statements async throws(QueueFailure) in
+        // Whoever finds no connection here in time fails, and chooses again.
+        return try await on(pool, waiting: database.settings.callDeadline) {
+            connection,
+            statements async throws(QueueFailure) in
             let sent = Instant.now
             // Leases in a partition that is gone are in neither answer: they are lost.
             let groups = groups.filter { !statements.isGone($0.key) }
@@ -302,7 +308,7 @@ public final class PGMQQueue: Engine.Queue {
             let pipeline = groups.flatMap {
                 statements.renew($0.value, of: $0.key, notAfter: renewal.notAfter)
             }
-            let (rows, _) = try await Self.call { () async throws(PostgresError) in
+            let (rows, clock) = try await Self.call { () async throws(PostgresError) in
                 try await connection.transaction(pipeline, limits: self.database.limits())
             }
             var renewed: Set<Fence> = []
@@ -315,7 +321,7 @@ public final class PGMQQueue: Engine.Queue {
                 if renewed.contains(fence) { return .renewed }
                 return held.contains(fence) ? .skipped : .lost
             }
-            return Renewals(results: results, sent: sent)
+            return Renewals(results: results, sent: sent, clock: ServerTime.timestamp(clock))
         }
     }
 
@@ -386,10 +392,11 @@ public final class PGMQQueue: Engine.Queue {
 
     private func on<R: Sendable>(
         _ pool: ConnectionPool,
+        waiting patience: Duration? = nil,
         _ body: @Sendable (Connection, QueueStatements) async throws(QueueFailure) -> R
     ) async throws(QueueFailure) -> R {
         let result = try await Self.call { () async throws(PostgresError) in
-            try await pool.use { connection async throws(PostgresError) -> Result<R, QueueFailure> in
+            try await pool.use(waiting: patience) { connection async throws(PostgresError) -> Result<R, QueueFailure> in
                 do throws(QueueFailure) {
                     return .success(try await body(connection, try await self.statements(on: connection)))
                 } catch {

@@ -94,7 +94,9 @@ extension PGMQQueue {
                     // The queue does not stand still for what only helps to find a suspect sooner.
                     database.logger.warning(
                         "crash traces dropped, because the server refuses them",
-                        metadata: ["queue": "\(name)", "deliveries": "\(batch.count)", "reason": "\(reason)"]
+                        metadata: [
+                            "queue": "\(name)", "deliveries": "\(batch.count)", "reason": "\(reason.loggableReason)",
+                        ]
                     )
                 case .unavailable, .overdue, .busy, .exhausted, .refused, .cancelled:
                     throw failure

@@ -7,11 +7,13 @@ public struct JSONLogHandler: LogHandler {
     public var metadataProvider: Logger.MetadataProvider?
     private let rendering: JSONRendering
     private let sink: LogSink
+    private let folds: Bool
 
     public init(label: String, level: Logger.Level = .info, sink: LogSink = .standardError) {
         self.rendering = JSONRendering(label: label)
         self.logLevel = level
         self.sink = sink
+        folds = LogKind.folds(label: label)
         self.metadataProvider = LoggingSystem.metadataProvider
     }
 
@@ -21,6 +23,6 @@ public struct JSONLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        sink.log(event, by: self, in: rendering)
+        sink.log(event, by: self, in: rendering, folds: folds)
     }
 }

@@ -7,11 +7,13 @@ public struct JournalLogHandler: LogHandler {
     public var metadataProvider: Logger.MetadataProvider?
     private let rendering: JournalRendering
     private let sink: LogSink
+    private let folds: Bool
 
     public init(label: String, level: Logger.Level = .info, sink: LogSink = .standardError) {
         self.rendering = JournalRendering(label: label)
         self.logLevel = level
         self.sink = sink
+        folds = LogKind.folds(label: label)
         self.metadataProvider = LoggingSystem.metadataProvider
     }
 
@@ -21,7 +23,7 @@ public struct JournalLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        sink.log(event, by: self, in: rendering)
+        sink.log(event, by: self, in: rendering, folds: folds)
     }
 
     package func entry(for event: LogEvent) -> JournalEntry {

@@ -28,7 +28,7 @@ public enum LogFormat: String, Sendable, CaseIterable {
         return { label in
             switch format {
             case .journal: JournalLogHandler(label: label, level: level, sink: sink)
-            case .text: TextLogHandler(level: level, sink: sink)
+            case .text: TextLogHandler(label: label, level: level, sink: sink)
             case .json, .auto: JSONLogHandler(label: label, level: level, sink: sink)
             }
         }

@@ -15,6 +15,9 @@ package struct LogKind: Hashable, Sendable {
         self.queue = queue
     }
 
+    /// Only the daemon's own lines are folded: of what a program's handlers log, nobody knows what may be left out.
+    static func folds(label: String) -> Bool { label == "pgmqd" || label.hasPrefix("pgmqd.") }
+
     init(of event: LogEvent, by handler: some LogHandler) {
         self.init(level: event.level, message: event.message.description)
         let provided = handler.metadataProvider?.get()

@@ -48,7 +48,14 @@ public final class LogSink: Sendable {
         }
     }
 
-    func log(_ event: LogEvent, by handler: some LogHandler, in rendering: some LogRendering) {
+    /// - Parameter folds: whether lines of one kind may be told as a count. Lines below `info` never are, because whoever
+    ///   turned them on wants to see them.
+    func log(_ event: LogEvent, by handler: some LogHandler, in rendering: some LogRendering, folds: Bool) {
+        guard folds, event.level >= .info else {
+            guard monitor.withLock({ $0.hasRoom() }) else { return }
+            let fields = event.fields(base: handler.metadata, provider: handler.metadataProvider)
+            return append(rendering.record(of: event, fields: fields), in: rendering)
+        }
         let kind = LogKind(of: event, by: handler)
         let now = ContinuousClock.now
         // Decided first, because rendering costs more than everything else here.

@@ -64,6 +64,13 @@ struct LogSinkState: Sendable {
         return (false, wakes)
     }
 
+    /// - Returns: false for a line that is not worth rendering, because it is dropped.
+    mutating func hasRoom() -> Bool {
+        guard queue.isDropping else { return true }
+        queue.drop(1)
+        return false
+    }
+
     mutating func append(_ record: LogRecord, in rendering: some LogRendering) {
         if self.rendering == nil { self.rendering = rendering }
         queue.append(.record(record), size: record.size)

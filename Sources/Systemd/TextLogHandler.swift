@@ -6,10 +6,12 @@ public struct TextLogHandler: LogHandler {
     public var metadata: Logger.Metadata = [:]
     public var metadataProvider: Logger.MetadataProvider?
     private let sink: LogSink
+    private let folds: Bool
 
-    public init(level: Logger.Level = .info, sink: LogSink = .standardError) {
+    public init(label: String = "pgmqd", level: Logger.Level = .info, sink: LogSink = .standardError) {
         self.logLevel = level
         self.sink = sink
+        folds = LogKind.folds(label: label)
         self.metadataProvider = LoggingSystem.metadataProvider
     }
 
@@ -19,6 +21,6 @@ public struct TextLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        sink.log(event, by: self, in: TextRendering())
+        sink.log(event, by: self, in: TextRendering(), folds: folds)
     }
 }

@@ -137,11 +137,36 @@ import Testing
     }
 
     @Test(arguments: [
+        Damage.cut(to: 5), .bytes(at: 0, [0]), .bytes(at: 8, [2]),
+    ])
+    func `a file that no daemon of this version wrote is left alone`(_ damage: Damage) throws {
+        let folder = try TestFolder()
+        try die(in: folder, running: [message(1)])
+        try inflict(damage, on: folder)
+        #expect(find(in: folder).isEmpty)
+        #expect(folder.names == ["trace-life-1"])
+    }
+
+    @Test func `who is killed after it was told to stop left no crash`() throws {
+        let folder = try TestFolder()
+        let trace = CrashTrace(slots: 1)
+        try trace.open(in: folder.path, as: identity())
+        _ = trace.begin(message(1))
+        trace.noteStop()
+        let bytes = try #require(folder.data("trace-life-1"))
+        trace.remove()
+        try Data(bytes).write(to: URL(fileURLWithPath: folder.path + "/trace-life-1"))
+        #expect(find(in: folder).isEmpty)
+        #expect(folder.names == [])
+        withExtendedLifetime(trace) {}
+    }
+
+    @Test(arguments: [
         Damage.cut(to: 0), .cut(to: 100), .cut(to: TraceLayout.headerSize), .cut(to: TraceLayout.size(slots: 4) - 1),
-        .grown, .bytes(at: 0, [0]), .bytes(at: 8, [2]), .bytes(at: 12, [255, 255, 255, 255]), .bytes(at: 12, [5]),
+        .grown, .bytes(at: 12, [255, 255, 255, 255]), .bytes(at: 12, [5]),
         .bytes(at: 16, [0]), .bytes(at: 16, [48]), .bytes(at: 17, [0]), .bytes(at: 65, [0xff]),
     ])
-    func `a file that no daemon of this version wrote is removed`(_ damage: Damage) throws {
+    func `a damaged file is removed`(_ damage: Damage) throws {
         let folder = try TestFolder()
         try die(in: folder, running: [message(1)])
         try inflict(damage, on: folder)

@@ -116,7 +116,7 @@ import Testing
         #expect(try await daemon.stop() == 0)
     }
 
-    @Test func `a trace is kept while the database is away, and dropped with its queue`() async throws {
+    @Test func `a trace is kept while the database is away, and where nobody works its queue`() async throws {
         let database = try await TestServer.common().database()
         for queue in ["work", "other"] { try await database.createQueue(queue) }
         let (ledger, folder) = (Ledger(), try TestFolder())
@@ -134,9 +134,9 @@ import Testing
 
         let without = Settings.patient(database, queue: "other").keepingState(in: folder)
         let daemon = try await Workers.start(without, ledger)
-        try await daemon.logged("not configured any more")
-        #expect(!folder.names.contains(left))
+        try await daemon.logged("does not work their queue")
         #expect(try await daemon.stop() == 0)
+        #expect(folder.names == [left], "it may be another daemon's")
         #expect(try await database.int("select count(*) from pgmqd.journal") == 0)
     }
 
@@ -157,9 +157,9 @@ import Testing
         let daemon = try await Workers.start(settings, ledger)
         try await database.emptied("work")
         try await daemon.logged("crash trace not read", times: 3)
-        #expect(Set(folder.names).isDisjoint(with: [left, "trace-garbage", "trace-empty"]))
+        #expect(Set(folder.names).isDisjoint(with: [left, "trace-empty"]))
         #expect(try await daemon.stop() == 0)
-        #expect(folder.names == [])
+        #expect(folder.names == ["trace-garbage"], "it is not ours")
     }
 
     @Test func `without a state directory it is said once, and only where a handler runs inside the process`()

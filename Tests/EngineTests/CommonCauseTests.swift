@@ -134,7 +134,13 @@ import Testing
         flow.completed(exchange, result, now: at(2))
         #expect(flow.counters.done == 1)
         #expect(flow.counters.lost == 1)
-        #expect(flow.takeNews()?.lost == [1])
-        #expect(flow.nextJob(now: at(1500))?.settlements.map(\.fence) == [leases[0].fence])
+        let news = flow.takeNews()
+        #expect(news?.lost == [1])
+        #expect(news?.troubles.map(\.messageID) == [0], "its own fault, because another was let go")
+        #expect(flow.snapshot(now: at(3)).paused == nil)
+        #expect(flow.nextRenewal(now: at(3))?.fences == [leases[0].fence], "it would run again")
+        flow.hint(.notified, now: at(4))
+        #expect(flow.nextJob(now: at(4))?.claim != nil, "the others go on")
+        #expect(flow.nextJob(now: at(10_100))?.settlements.map(\.fence) == [leases[0].fence])
     }
 }

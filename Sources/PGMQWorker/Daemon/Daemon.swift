@@ -107,6 +107,7 @@ public struct Daemon: Sendable {
             switch signal {
             case .stop(let isFirst):
                 if isFirst {
+                    trace.noteStop()
                     reporter.stopping(grace: configuration.daemon.shutdownGrace)
                     Task { await group.triggerGracefulShutdown() }
                 } else {
@@ -170,11 +171,8 @@ public struct Daemon: Sendable {
                 "msg_ids": "\(deliveries.prefix(20).map { "\($0.messageID)" }.joined(separator: ","))",
             ]
             guard let port = ports[queue] else {
-                logger.warning(
-                    "crash traces dropped, because this queue is not configured any more",
-                    metadata: metadata
-                )
-                dead.settle(queue)
+                // It may be another daemon's, which shares the folder. After a week the file goes.
+                logger.notice("crash traces left, because this daemon does not work their queue", metadata: metadata)
                 continue
             }
             logger.warning("crash traces found; these first deliveries ran when their daemon died", metadata: metadata)

@@ -71,6 +71,15 @@ package final class CrashTrace: Sendable {
         unlink(mapping.path)
     }
 
+    /// The daemon was told to stop. Who kills it because it takes too long kills no message's doer.
+    package func noteStop() {
+        mapping.withLock { mapping in
+            guard let base = mapping?.base else { return }
+            (base + TraceLayout.Header.stopping).assumingMemoryBound(to: Atomic<UInt32>.self)
+                .pointee.store(TraceLayout.isSet, ordering: .releasing)
+        }
+    }
+
     /// - Returns: nil where this run leaves no trace.
     package func begin(_ message: Message) -> Slot? {
         guard message.queue.utf8.count <= TraceLayout.Slot.queue.capacity, let slot = free.withLock({ $0.popLast() })

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Logging
 import PGMQ
@@ -7,6 +8,8 @@ import Synchronization
 package final class DeadDaemon: Sendable {
     /// A daemon that dies again and again while the database is away leaves no more than the next can hold open.
     private static let most = 64
+    /// In seconds, a week: so long a file waits for a daemon that works its queues.
+    private static let longestKept = 7 * 86_400.0
 
     package let contents: TraceContents
     private let path: String
@@ -76,9 +79,18 @@ package final class DeadDaemon: Sendable {
         }
         // Another daemon may have had the lock until now, and removed the file.
         guard CrashTrace.isLinked(descriptor) else { return nil }
+        let file = try bytes(of: descriptor)
+        // The folder may hold what others put there, and files of a newer version.
+        guard file.isEmpty || TraceLayout.isOfThisVersion(file) else {
+            throw TraceFailure("it is no trace file of this version; it is left alone")
+        }
+        guard Date.now.timeIntervalSince1970 - Double(status.st_mtim.tv_sec) < Self.longestKept else {
+            unlink(path)
+            return nil
+        }
         let contents: TraceContents
         do throws(TraceFailure) {
-            contents = try TraceContents(try bytes(of: descriptor))
+            contents = try TraceContents(file)
         } catch {
             unlink(path)
             throw TraceFailure("\(error); it is removed")

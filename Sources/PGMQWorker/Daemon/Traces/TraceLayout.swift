@@ -27,6 +27,8 @@ package enum TraceLayout {
         static let daemon = Text(offset: 16, capacity: 47)
         static let host = Text(offset: 64, capacity: 255)
         static let program = Text(offset: 320, capacity: 63)
+        /// Set once the daemon was told to stop: what ends it then is no message's fault.
+        static let stopping = 400
     }
 
     /// Offsets in a slot.
@@ -60,6 +62,15 @@ package enum TraceLayout {
             guard (1...capacity).contains(length) else { return nil }
             let text = bytes[(offset + 1)..<(offset + 1 + length)]
             return text.contains(0) ? nil : String(validating: text, as: UTF8.self)
+        }
+    }
+
+    /// Whether a daemon of this version wrote it, even if it is cut off or damaged.
+    static func isOfThisVersion(_ file: [UInt8]) -> Bool {
+        guard file.count >= Header.version + 4 else { return false }
+        return file.withUnsafeBytes { bytes in
+            bytes.loadUnaligned(fromByteOffset: Header.magic, as: UInt64.self) == magic
+                && bytes.loadUnaligned(fromByteOffset: Header.version, as: UInt32.self) == version
         }
     }
 
@@ -111,6 +122,9 @@ package struct TraceContents {
             let program = Header.program.read(bytes)
         else { throw TraceFailure("its header names no daemon") }
         var contents = TraceContents(daemon: DaemonIdentity(daemon: daemon, host: host, version: program))
+        if bytes.loadUnaligned(fromByteOffset: Header.stopping, as: UInt32.self) == TraceLayout.isSet {
+            return contents
+        }
         for index in 0..<slots {
             let start = TraceLayout.size(slots: index)
             contents.add(UnsafeRawBufferPointer(rebasing: bytes[start..<(start + TraceLayout.slotSize)]))
