@@ -3,7 +3,8 @@ extension Flow {
     mutating func unclaimableJob(now: Instant) -> Job? {
         guard lifecycle.state == .running else { return nil }
         if let order = marks() { return .exchange(Exchange(unclaimable: order)) }
-        guard mayLook(now: now) else { return nil }
+        // A row that is moved while it is being named would be named after it is gone.
+        guard !isMarking, mayLook(now: now) else { return nil }
         // A claim by ids that brings less than its group leaves the rest of it in doubt: it is never cut short.
         switch unclaimable.step(room: min(freePlaces, policy.batchLimit), now: now) {
         case .list(var claim):

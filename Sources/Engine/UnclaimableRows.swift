@@ -293,8 +293,9 @@ struct UnclaimableRows: Sendable {
         delay = row.staysForGood ? Self.mostFinalDelay : isProven ? .zero : min(delay, Self.mostLookDelay)
         row.nextLook = now + delay
         if !row.isTold { hasNews = true }
+        let isNamed = rows[candidate.messageID].map { $0.reason == reason && $0.candidate == candidate } ?? false
         rows[candidate.messageID] = row
-        untold.insert(candidate.messageID)
+        if !isNamed { untold.insert(candidate.messageID) }
     }
 
     private mutating func forget(_ id: Int64) {

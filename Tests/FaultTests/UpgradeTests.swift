@@ -68,6 +68,10 @@ import Testing
         let rows = "select string_agg(q::text, ' ' order by msg_id) from pgmq.q_work q"
         let before = try await database.text(rows)
         try await database.terminate()
+        // An outcome that is on its way when its connection goes counts as written, because it may have been.
+        try await eventually("the daemon is back") {
+            try await database.backends() == 4 && daemon.log.contains("queue resumed")
+        }
         ledger.openGate()
         try await expectLost(2, daemon)
         #expect(try await database.text(rows) == before)
