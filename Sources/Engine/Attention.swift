@@ -36,7 +36,7 @@ struct Attention: Sendable {
     static let mostFutileSteps = 4
     /// A wait that was shorter has not waited.
     private static let leastWait: Duration = .milliseconds(100)
-    /// Where nobody can wait for locks, they are looked at as before for so long.
+    /// After a wait for a lock that could not begin, the daemon peeks for this long before it tries to wait again.
     private static let withoutWatch: Duration = .seconds(10)
     /// Ringing goes on this long into a busy time, so that single messages cost no locking and unlocking each.
     static let ringsFor: Duration = .milliseconds(20)

@@ -1,4 +1,4 @@
-/// What becomes of settlements whose transaction failed.
+/// Decides what happens to settlements whose transaction failed.
 ///
 /// Whose fault it is, is observed. A batch is sent again in halves, so that one bad outcome is found and holds none of the
 /// others back. What is refused alone while others pass is that outcome's own fault. When three in a row are refused
@@ -73,7 +73,7 @@ extension Flow {
         return false
     }
 
-    /// What a new lease has taken over goes no further here.
+    /// Drops a settlement whose outcome a new lease of the same message carries.
     private mutating func isPassedOn(_ settlement: Settlement) -> Bool {
         guard passedOn.remove(settlement.fence) != nil else { return false }
         if settlement.delivery.isJournaled { lost.append(settlement.delivery) }
@@ -155,7 +155,7 @@ extension Flow {
     /// How often a message that is done is refused by its archive, where that will not change.
     private static var mostRejections: Int { 4 }
 
-    /// One outcome by itself that the database will not take.
+    /// Handles one outcome that the database refuses although it was sent alone.
     private mutating func cannotSettle(_ item: Repeat, _ failure: QueueFailure, _ now: Instant) {
         var item = item
         var settlement = item.settlements[0]
@@ -227,7 +227,7 @@ extension Flow {
 }
 
 extension Repeat {
-    /// It waits for no reason of its own.
+    /// The database neither keeps its messages nor has written them once already.
     fileprivate var isOrdinary: Bool { !isStuck && echoDue == nil }
 }
 

@@ -11,6 +11,7 @@ import Synchronization
 package final class CrashTrace: Sendable {
     static let prefix = "trace-"
 
+    /// `@unchecked Sendable`, because the ``CrashTrace``'s lock guards it, and the memory stays mapped until its `deinit`.
     private struct Mapping: @unchecked Sendable {
         let descriptor: CInt
         let base: UnsafeMutableRawPointer
